@@ -116,7 +116,9 @@ def run_rounds(experiment: Experiment, before: Callable[[int], None]) -> list[di
 def plain_module(experiment: Experiment) -> Any:
     """The model as `transformers` makes it: own parameters, same weights, nothing of ours."""
     ours: Any = experiment.model.module
-    module = type(ours)(copy.deepcopy(ours.config))
+    config = copy.deepcopy(ours.config)
+    config._attn_implementation = "sdpa"  # torch's attention, the default
+    module = type(ours)(config)
     module.load_state_dict(ours.state_dict())
     trained = {name for name, p in ours.named_parameters() if p.requires_grad}
     for name, parameter in module.named_parameters():

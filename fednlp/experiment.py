@@ -20,7 +20,7 @@ from fednlp import places
 from fednlp.cards import dataset_card, model_card
 from fednlp.components import build_algorithm
 from fednlp.config import PartitionConfig, RunConfig
-from fednlp.cpu_linear import use_onednn
+from fednlp.cpu_kernels import use_cpu_kernels
 from fednlp.errors import UserError, relocated
 from fednlp.flat_model import FlatModel
 from fednlp.local_training import LocalTrainer
@@ -113,7 +113,7 @@ class Experiment:
             data_root=places.data_root(),
         )
         if self.device.type == "cpu" and self.config.precision == "fp32":
-            use_onednn(module)
+            use_cpu_kernels(module)
         return FlatModel(module, self.device)
 
     @cached_property

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fednlp.cpu_linear import NARROW, OneDnnLinear, use_onednn
+from fednlp.cpu_kernels.linear import NARROW, OneDnnLinear, use_onednn
 
 
 @pytest.mark.parametrize("bias", [True, False])

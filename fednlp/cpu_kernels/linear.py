@@ -58,9 +58,19 @@ class _Linear(torch.autograd.Function):
         gradient = gradients[0].reshape(-1, shape[-1])
         return (
             _product(gradient, weight.t()).view(*shape[:-1], weight.shape[1]) if of_x else None,
-            _product(gradient.t(), flat.t()) if of_weight else None,
+            _of_weight(gradient, flat) if of_weight else None,
             gradient.sum(0) if of_bias else None,
         )
+
+
+def _of_weight(gradient: Tensor, x: Tensor) -> Tensor:
+    """gradient [n, out] transposed times x [n, in]: [out, in], or a view of its transpose.
+
+    oneDNN copies a first operand that is not contiguous, so the narrower one comes first.
+    """
+    if x.shape[1] < gradient.shape[1]:
+        return _product(x.t(), gradient.t()).t()
+    return _product(gradient.t(), x.t())
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
