@@ -15,6 +15,7 @@ from tasks.errors import DataError
 from tasks.freezing import freeze, freeze_unreached
 from tasks.lora import add_lora
 from tasks.model_card import ModelCard, ModelOverrides
+from tasks.network import surely_offline
 from tasks.scratch import scratch_config
 
 if TYPE_CHECKING:
@@ -189,6 +190,7 @@ class _Source:
             self.where = f"model {card.name}: hub {card.hub.id}@{card.hub.revision[:8]}"
             self.path, self.fix = card.hub.id, "connect to the network once, or use a local folder"
             self.options["revision"] = card.hub.revision
+            self.options["local_files_only"] = surely_offline()  # earlier downloads still serve
 
     def _check(self, folder: Path) -> None:
         if not (folder / "config.json").is_file():
