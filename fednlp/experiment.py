@@ -42,6 +42,8 @@ SPLITS = ("train", "validation", "test")
 class Experiment:
     """The parts of the runs of one configuration (one seed)."""
 
+    own_kernels = True  # on a CPU; benchmarks compare with torch's
+
     def __init__(self, config: RunConfig) -> None:
         self.config = config
 
@@ -112,7 +114,7 @@ class Experiment:
             ),
             data_root=places.data_root(),
         )
-        if self.device.type == "cpu" and self.config.precision == "fp32":
+        if self.own_kernels and self.device.type == "cpu" and self.config.precision == "fp32":
             use_cpu_kernels(module)
         return FlatModel(module, self.device)
 
