@@ -98,8 +98,10 @@ def make(cls: type, parameters: dict[str, Any], where: str) -> Any:
             )
             values[key] = adapter.validate_python(value)
         except ValidationError as error:
-            message = error.errors(include_url=False)[0]["msg"]
-            raise UserError(f"{where}.{key}", f"found {value!r}", message.lower()) from None
+            message = (
+                error.errors(include_url=False)[0]["msg"].lower().replace("input should be ", "")
+            )
+            raise UserError(f"{where}.{key}", f"found {value!r}", message) from None
     try:
         return cls(**values)
     except TypeError:

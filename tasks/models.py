@@ -158,13 +158,7 @@ def _from_scratch(
     import torch
 
     assert card.scratch is not None
-    if overrides.layers is not None:
-        raise DataError(
-            "model.layers",
-            f"{overrides.layers} for {card.name}, which starts from scratch",
-            "no model.layers",
-            "set scratch.layers in a card of your own",
-        )
+    card.check_scratch(overrides.layers, max_length)
     config = scratch_config(card.scratch, task.name, vocab_size=len(tokenizer))
     _adapt(config, f"model {card.name}", labels, tokenizer, overrides)
     _check_sizes(f"model {card.name}", config, tokenizer, max_length)
