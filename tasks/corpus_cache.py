@@ -1,9 +1,10 @@
 """Parsed tables on disk, so that a corpus is read from its original files once.
 
 An entry is a folder: `<split>.arrow` (an Arrow stream, memory-mapped when read) and `meta.json`
-with the labels and each table's content hash. Its name is the hash of everything that decides its
-content, code included, so it cannot go stale; the hashes are checked on reading, so a damaged entry
-is made again; it is written under a temporary name and renamed, so two runs may write at once.
+with the labels, the bad records left out, and each table's content hash. Its name is the hash of
+everything that decides its content, code included, so it cannot go stale; the hashes are checked on
+reading, so a damaged entry is made again; it is written under a temporary name and renamed, so two
+runs may write at once.
 """
 
 from __future__ import annotations
@@ -15,23 +16,22 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.errors import DataError
 from tasks.fingerprint import table_fingerprint
-
-if TYPE_CHECKING:
-    import pyarrow
-
-Parsed = tuple[dict[str, "pyarrow.Table"], list[str]]  # split -> table; labels
+from tasks.tables import Parsed
 
 
-def cached(identity: dict[str, Any], folder: Path, build: Callable[[], Parsed]) -> Parsed:
-    """The tables and labels of `build`, from the cache when it holds them.
+def cached(
+    identity: dict[str, Any], folder: Path, build: Callable[[], Parsed], skip_bad: int = 0
+) -> Parsed:
+    """What `build` gives, from the cache when it holds it.
 
     Args:
         identity: JSON values that decide the result; the source code of this package is added.
         folder: where entries lie; made when missing.
+        skip_bad: an entry for which more bad records were left out does not count.
 
     Raises:
         DataError: the folder cannot be written.
@@ -39,11 +39,11 @@ def cached(identity: dict[str, Any], folder: Path, build: Callable[[], Parsed]) 
     text = json.dumps({**identity, "code": _code_hash()}, sort_keys=True)
     entry = folder / hashlib.sha256(text.encode()).hexdigest()[:40]
     known = _load(entry)
-    if known is not None:
+    if known is not None and len(known.skipped) <= skip_bad:
         return known
-    tables, labels = build()
-    _save(entry, tables, labels)
-    return _load(entry) or (tables, labels)
+    parsed = build()
+    _save(entry, parsed)
+    return _load(entry) or parsed
 
 
 def file_hash(path: Path) -> str:
@@ -61,7 +61,9 @@ def file_hash(path: Path) -> str:
 def _code_hash() -> str:
     """The readers, the schema and the generators: what turns files or seeds into rows."""
     here = Path(__file__).parent
-    names = ("data.py", "hub.py", "schema.py", "tables.py", "readers/*.py", "synthetic/*.py")
+    names = (
+        "sources.py", "hub.py", "schema.py", "tables.py", "readers/*.py", "synthetic/*.py"
+    )  # fmt: skip
     digest = hashlib.sha256()
     for pattern in names:
         for file in sorted(here.glob(pattern)):
@@ -80,12 +82,12 @@ def _load(entry: Path) -> Parsed | None:
                 tables[split] = pa.ipc.open_stream(source).read_all()
             if table_fingerprint(tables[split]) != expected:
                 return None
-        return tables, meta["labels"]
+        return Parsed(tables, meta["labels"], meta["skipped"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException):
         return None
 
 
-def _save(entry: Path, tables: dict[str, pyarrow.Table], labels: list[str]) -> None:
+def _save(entry: Path, parsed: Parsed) -> None:
     import pyarrow as pa
 
     try:
@@ -97,11 +99,11 @@ def _save(entry: Path, tables: dict[str, pyarrow.Table], labels: list[str]) -> N
             "set FEDNLP_CACHE to one",
         ) from None  # fmt: skip
     try:
-        for split, table in tables.items():
+        for split, table in parsed.tables.items():
             with pa.ipc.new_stream(str(temporary / f"{split}.arrow"), table.schema) as writer:
                 writer.write_table(table)
-        hashes = {split: table_fingerprint(table) for split, table in tables.items()}
-        meta = json.dumps({"tables": hashes, "labels": labels})
+        hashes = {split: table_fingerprint(table) for split, table in parsed.tables.items()}
+        meta = json.dumps({"tables": hashes, "labels": parsed.labels, "skipped": parsed.skipped})
         (temporary / "meta.json").write_text(meta, encoding="utf-8")
         if entry.exists() and _load(entry) is None:
             shutil.rmtree(entry, ignore_errors=True)

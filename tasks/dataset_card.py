@@ -24,7 +24,7 @@ from tasks.readers import READERS
 from tasks.schema import LABEL_COLUMN, SPLITS, TASK_COLUMNS, SplitName
 
 TaskName = Literal["text_classification", "sequence_tagging", "question_answering", "seq2seq"]
-SourceName = Literal["local", "hub", "synthetic"]
+SourceName = Literal["local", "hub", "synthetic", "members"]
 
 
 class _Section(BaseModel):
@@ -63,11 +63,28 @@ class HubSource(_Section):
 
 
 class LocalSource(_Section):
-    """Files in their original format, absolute or relative to the data root (FEDNLP_DATA)."""
+    """Files in their original format, absolute or relative to the data root (FEDNLP_DATA).
+
+    A split may have several files, read one after the other; where the format itself names no
+    source, the source of a record is then its file's name without ending.
+    """
 
     reader: str
-    files: dict[SplitName, str]
+    files: dict[SplitName, str | list[str]]
     options: dict[str, Any] = {}
+
+    @field_validator("files")
+    @classmethod
+    def _named(cls, files: dict[SplitName, str | list[str]]) -> dict[SplitName, str | list[str]]:
+        for split, names in files.items():
+            if not names or not all([names] if isinstance(names, str) else names):
+                raise ValueError(f"{split}: {names!r}; expected a path, or a list of paths")
+        return files
+
+    def paths(self, split: SplitName) -> list[str]:
+        """The files of a split as the card writes them."""
+        names = self.files[split]
+        return [names] if isinstance(names, str) else names
 
     @field_validator("reader")
     @classmethod
@@ -96,10 +113,10 @@ class SyntheticSource(_Section):
         return sizes
 
 
-class ValidationCut(_Section):
-    """How validation is cut from train where the data set has none (see validation_split.py).
+class Cut(_Section):
+    """How a split is cut from train where the data set has none (see validation_split.py).
 
-    The seed belongs to the card, not to a run: every run of a data set has the same validation set.
+    The seed belongs to the card, not to a run: every run of a data set has the same splits.
     """
 
     fraction: float = Field(default=0.1, gt=0, lt=1)
@@ -113,6 +130,10 @@ class DatasetCard(_Section):
     `labels` declares the label names (any order): a name outside is an error. Without it they are
     those that occur. `expected` is the number of examples of each source split, checked on load.
     `skew`: the default kind of skew label. `client`: the column that is the natural client key.
+    `members`: other data sets of the same task, by card, that are joined split by split, each with
+    the most examples it gives to a split (a seeded subsample), {} for all; the source of an example
+    is then its data set. `test`: how the test split is cut from train where the
+    sources have none.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
@@ -126,11 +147,13 @@ class DatasetCard(_Section):
     local: LocalSource | None = None
     hub: HubSource | None = None
     synthetic: SyntheticSource | None = None
+    members: dict[str, dict[SplitName, int]] | None = None
     labels: list[str] | None = None
     expected: dict[SplitName, int] = {}
     skew: str
     client: Literal["title", "source", "client"] | None = None
-    validation: ValidationCut = ValidationCut()
+    validation: Cut = Cut()
+    test: Cut | None = None
 
     @property
     def source_splits(self) -> tuple[SplitName, ...]:
@@ -140,7 +163,7 @@ class DatasetCard(_Section):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Which of `local`, `hub` and `synthetic` the card has."""
+        """Which of `local`, `hub`, `synthetic` and `members` the card has."""
         return tuple(self._declared_splits())
 
     @property
@@ -154,6 +177,7 @@ class DatasetCard(_Section):
             "local": self.local.files if self.local else None,
             "hub": self.hub.splits if self.hub else None,
             "synthetic": self.synthetic.sizes if self.synthetic else None,
+            "members": SPLITS if self.members else None,
         }
         return {
             name: tuple(split for split in SPLITS if split in splits)
@@ -165,10 +189,17 @@ class DatasetCard(_Section):
     def _sources_agree(self) -> DatasetCard:
         declared = self._declared_splits()
         if not declared:
-            raise ValueError("no source; expected local, hub or synthetic")
+            raise ValueError("no source; expected local, hub, synthetic or members")
+        if "members" in declared and (len(declared) > 1 or self.labels or self.test):
+            raise ValueError("members stand beside another source, labels or test; drop those")
         for name, splits in declared.items():
-            if "train" not in splits or "test" not in splits:
-                raise ValueError(f"{name} has the splits {list(splits)}; train and test are needed")
+            if "train" not in splits or ("test" not in splits and self.test is None):
+                raise ValueError(
+                    f"{name} has the splits {list(splits)}; train and test are needed, or say how "
+                    "to cut a test split, e.g. test: {fraction: 0.2}"
+                )
+            if "test" in splits and self.test is not None:
+                raise ValueError(f"{name} has a test split, and test says how to cut one; drop it")
         if len(set(declared.values())) > 1:
             raise ValueError(f"the sources have different splits: {declared}")
         if set(self.expected) - set(self.source_splits):
@@ -177,8 +208,8 @@ class DatasetCard(_Section):
 
     @model_validator(mode="after")
     def _fits_the_task(self) -> DatasetCard:
-        if self.local is not None and READERS[self.local.reader].task != self.task:
-            serves = READERS[self.local.reader].task
+        if self.local is not None and self.task not in READERS[self.local.reader].tasks:
+            serves = ", ".join(READERS[self.local.reader].tasks)
             raise ValueError(f"local.reader {self.local.reader} is for {serves}, not {self.task}")
         if self.hub is not None:
             unknown = set(self.hub.columns) - {*TASK_COLUMNS[self.task], "client", "source"}

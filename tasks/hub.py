@@ -6,7 +6,6 @@ ever run. The same function loads a local directory laid out like the repository
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from tasks.dataset_card import HubSource
 from tasks.errors import DataError
 from tasks.network import quiet_download, surely_offline
 from tasks.readers.answers import check_answers
-from tasks.readers.reader import Record
+from tasks.readers.reader import Records
 from tasks.readers.references import group_references
 from tasks.schema import TASK_COLUMNS, SplitName, check_iob2
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def read_hub(hub: HubSource, task: str, split: SplitName, cache_dir: Path) -> Iterator[Record]:
+def read_hub(hub: HubSource, task: str, split: SplitName, cache_dir: Path) -> Records:
     """Yields the records of one of our splits, as a reader does.
 
     Raises:
@@ -84,26 +83,35 @@ def _selected(hub: HubSource, dataset: Dataset, split: SplitName) -> Dataset:
 
 def _records(
     hub: HubSource, task: str, split: SplitName, dataset: Dataset, columns: dict[str, str]
-) -> Iterator[Record]:
+) -> Records:
     names = _label_names(hub, dataset, columns.get("label", columns.get("tags")))
     dataset = dataset.select_columns(sorted(set(columns.values())))
     for number, source in enumerate(dataset):
         where = f"hub {hub.id} split {hub.splits[split]} row {number}"
-        row: dict[str, Any] = {ours: source[theirs] for ours, theirs in columns.items()}
-        missing = [columns[ours] for ours, value in row.items() if value is None]
-        if missing:
-            raise DataError(where, f"column {missing[0]!r} is empty", "a value")
-        if task == "text_classification":
-            row["label"] = _name(row["label"], names, where)
-        elif task == "sequence_tagging":
-            row["tags"] = [_name(tag, names, where) for tag in row["tags"]]
-            check_iob2(row["tags"], where)
-        elif task == "question_answering":
-            row.setdefault("title", "")
-            row["answers"] = _answers(row, where)
-        elif isinstance(row["targets"], str):
-            row["targets"] = [row["targets"]]
-        yield where, row
+        try:
+            yield where, _row(task, where, source, columns, names)
+        except DataError as error:
+            yield error
+
+
+def _row(
+    task: str, where: str, source: Any, columns: dict[str, str], names: list[str] | None
+) -> dict[str, Any]:
+    row: dict[str, Any] = {ours: source[theirs] for ours, theirs in columns.items()}
+    missing = [columns[ours] for ours, value in row.items() if value is None]
+    if missing:
+        raise DataError(where, f"column {missing[0]!r} is empty", "a value")
+    if task == "text_classification":
+        row["label"] = _name(row["label"], names, where)
+    elif task == "sequence_tagging":
+        row["tags"] = [_name(tag, names, where) for tag in row["tags"]]
+        check_iob2(row["tags"], where)
+    elif task == "question_answering":
+        row.setdefault("title", "")
+        row["answers"] = _answers(row, where)
+    elif isinstance(row["targets"], str):
+        row["targets"] = [row["targets"]]
+    return row
 
 
 def _label_names(hub: HubSource, dataset: Dataset, column: str | None) -> list[str] | None:

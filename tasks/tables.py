@@ -1,11 +1,13 @@
-"""From records with named labels to tables in the task's schema."""
+"""From records with named labels to tables in the task's schema, a chunk of records at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.corpus_cache import Parsed
+import numpy as np
+
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
 from tasks.readers.reader import Record
@@ -14,77 +16,213 @@ from tasks.schema import LABEL_COLUMN, TASK_COLUMNS, SplitName, features, ordere
 if TYPE_CHECKING:
     import pyarrow
 
+CHUNK = 50_000  # records held as Python objects at a time
 
-def encoded_tables(card: DatasetCard, records: Mapping[SplitName, Iterable[Record]]) -> Parsed:
+
+@dataclass(frozen=True)
+class Parsed:
+    """Source splits in the task's schema, label names in their order, and what was skipped.
+
+    skipped: one line for every bad record that was left out.
+    """
+
+    tables: dict[SplitName, pyarrow.Table]
+    labels: list[str]
+    skipped: list[str]
+
+
+def encoded_tables(
+    card: DatasetCard,
+    records: Mapping[SplitName, Iterable[Record | DataError]],
+    skip_bad: int = 0,
+) -> Parsed:
     """Reads all source splits, numbers their rows and labels, and builds the tables.
 
+    A row keeps its number in the source, so numbers have gaps where records were skipped.
+
+    Args:
+        skip_bad: at most so many bad records are left out, over all splits.
+
     Raises:
-        DataError: what a reader found wrong, an empty split, a label the card does not declare.
+        DataError: one bad record more than that, an unreadable file, an empty split.
     """
-    where = f"dataset {card.name}"
-    read = {split: list(rows) for split, rows in records.items()}
-    for split, rows in read.items():
-        if not rows:
-            raise DataError(f"{where} split {split}", "no examples", "at least one")
+    numbers = _Numbers(card)
+    skipped: list[str] = []
+    tables = {}
+    for split, source in records.items():
+        builder = _Builder(card, numbers)
+        for record in source:
+            try:
+                if isinstance(record, DataError):
+                    raise record
+                builder.add(*record)
+            except DataError as error:
+                if len(skipped) == skip_bad:
+                    raise _beyond(error, skip_bad) from None
+                builder.row += 1
+                skipped.append(str(error))
+        tables[split] = builder.table()
+        if not tables[split].num_rows:
+            raise DataError(f"dataset {card.name} split {split}", "no examples", "at least one")
     if card.task not in LABEL_COLUMN:
-        return {split: schema_table(card, rows, None) for split, rows in read.items()}, []
-    names = set(card.labels or ()) or {
-        name for rows in read.values() for _, row in rows for name in _names(card.task, row)
-    }
-    labels = ordered_labels(card.task, names, where)
-    numbers = {name: number for number, name in enumerate(labels)}
-    return {split: schema_table(card, rows, numbers) for split, rows in read.items()}, labels
+        return Parsed(tables, [], skipped)
+    labels, order = numbers.ordered()
+    return Parsed({s: renumbered(card.task, t, order) for s, t in tables.items()}, labels, skipped)
 
 
-def _names(task: str, row: dict[str, Any]) -> list[str]:
-    return row["tags"] if task == "sequence_tagging" else [row["label"]]
+def _beyond(error: DataError, skip_bad: int) -> DataError:
+    if not skip_bad:
+        return error
+    fix = f"{error.fix}; " if error.fix else ""
+    return DataError(
+        error.where, error.found, error.expected,
+        f"{fix}that is one bad record more than the {skip_bad} of skip_bad",
+    )  # fmt: skip
 
 
-def schema_table(
-    card: DatasetCard, records: list[Record], numbers: dict[str, int] | None
-) -> pyarrow.Table:
-    """[rows] in the task's schema; `numbers` maps label names, None leaves labels as they are."""
+class _Numbers:
+    """Numbers of label names: the card's, or in order of appearance until all are known."""
+
+    def __init__(self, card: DatasetCard) -> None:
+        self._card = card
+        self._open = not card.labels
+        names = [] if self._open else ordered_labels(card.task, card.labels or (), card.name)
+        self._numbers = {name: number for number, name in enumerate(names)}
+
+    def of(self, name: Any, where: str) -> int:
+        number = self._numbers.get(name)
+        if number is None:
+            if not self._open:
+                raise DataError(
+                    where, f"label {name!r}", f"one of {', '.join(self._numbers)}",
+                    "correct the file, or labels in the card",
+                )  # fmt: skip
+            if not isinstance(name, str) or not name:
+                raise DataError(where, f"label {name!r}", "a name")
+            number = self._numbers[name] = len(self._numbers)
+        return number
+
+    def ordered(self) -> tuple[list[str], np.ndarray]:
+        """The names in their one order, and [names] the number in it of every number so far."""
+        labels = ordered_labels(self._card.task, self._numbers, f"dataset {self._card.name}")
+        places = {label: place for place, label in enumerate(labels)}
+        return labels, np.array([places[name] for name in self._numbers], np.int64)
+
+
+class _Builder:
+    """One split, growing."""
+
+    def __init__(self, card: DatasetCard, numbers: _Numbers) -> None:
+        self._card, self._numbers = card, numbers
+        self._schema = features(card.task).arrow_schema
+        self._columns: dict[str, list[Any]] = {name: [] for name in self._schema.names}
+        self._batches: list[pyarrow.Table] = []
+        self._ids: set[str] = set()
+        self.row = 0
+
+    def add(self, where: str, row: dict[str, Any]) -> None:
+        """Appends a record.
+
+        Raises:
+            DataError: it does not fit the schema or the card; nothing was appended then.
+        """
+        card = self._card
+        values = {name: row[name] for name in TASK_COLUMNS[card.task]}
+        label = LABEL_COLUMN.get(card.task)
+        if label is not None:
+            values[label] = self._numbered(where, row)
+        elif card.task == "question_answering" and row["id"] in self._ids:
+            raise DataError(where, f"a second question with the id {row['id']}", "ids that differ")
+        values["client"] = _client(card, where, row)
+        values["source"] = row.get("source", "")
+        values["row"] = self.row
+        _check_text(where, values.values())
+        self._ids.add(row.get("id", ""))
+        for name, value in values.items():
+            self._columns[name].append(value)
+        self.row += 1
+        if len(self._columns["row"]) == CHUNK:
+            self._flush()
+
+    def table(self) -> pyarrow.Table:
+        import pyarrow as pa
+
+        self._flush()
+        return pa.concat_tables(self._batches)
+
+    def _numbered(self, where: str, row: dict[str, Any]) -> int | list[int]:
+        if self._card.task != "sequence_tagging":
+            return self._numbers.of(row["label"], where)
+        if len(row["tags"]) != len(row["words"]):
+            raise DataError(where, f"{len(row['words'])} words, {len(row['tags'])} tags", "as many")
+        places = enumerate(row["tags"], 1)
+        return [self._numbers.of(tag, f"{where} word {place}") for place, tag in places]
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        try:
+            self._batches.append(pa.table(self._columns, schema=self._schema))
+        except (pa.ArrowException, TypeError, OverflowError, UnicodeError) as error:
+            raise DataError(
+                f"dataset {self._card.name}", f"rows do not fit the schema ({error})"
+            ) from None
+        self._columns = {name: [] for name in self._columns}
+
+
+def _check_text(where: str, values: Iterable[Any]) -> None:
+    """Raises DataError where a string, however deep, holds half a surrogate pair."""
+    for value in values:
+        if isinstance(value, str):
+            if not value.isascii():
+                try:
+                    value.encode()
+                except UnicodeEncodeError as error:
+                    found = f"half a surrogate pair ({value[error.start]!r})"
+                    raise DataError(where, found, "Unicode text") from None
+        elif isinstance(value, dict):
+            _check_text(where, value.values())
+        elif isinstance(value, list):
+            _check_text(where, value)
+
+
+def schema_table(card: DatasetCard, records: Iterable[Record]) -> pyarrow.Table:
+    """[rows] in the task's schema, of records whose labels are numbers already."""
     import pyarrow as pa
 
-    column = LABEL_COLUMN.get(card.task)
-    values: dict[str, list[Any]] = {name: [] for name in features(card.task)}
+    schema = features(card.task).arrow_schema
+    columns: dict[str, list[Any]] = {name: [] for name in schema.names}
     for number, (where, row) in enumerate(records):
-        for name in TASK_COLUMNS[card.task]:
-            value = row[name]
-            if name == column and numbers is not None:
-                value = _numbered(card, where, row, numbers)
-            values[name].append(value)
-        values["row"].append(number)
-        values["source"].append(row.get("source", ""))
-        values["client"].append(_client(card, where, row))
-    try:
-        return pa.table(values, schema=features(card.task).arrow_schema)
-    except (pa.ArrowException, TypeError, OverflowError) as error:
-        raise DataError(f"dataset {card.name}", f"rows do not fit the schema ({error})") from None
+        row = {"source": "", **row, "row": number, "client": _client(card, where, row)}
+        for name, values in columns.items():
+            values.append(row[name])
+    return pa.table(columns, schema=schema)
 
 
 def _client(card: DatasetCard, where: str, row: dict[str, Any]) -> str:
-    if card.client is not None and not row.get(card.client):
+    if card.client is None:
+        return row.get("client", "")
+    if not row.get(card.client):
         raise DataError(
             where, f"no {card.client!r}, which the card names as client", "a natural client",
             "remove client from the card",
         )  # fmt: skip
-    return row[card.client] if card.client else row.get("client", "")
+    return row[card.client]
 
 
-def _numbered(
-    card: DatasetCard, where: str, row: dict[str, Any], numbers: dict[str, int]
-) -> int | list[int]:
-    names = _names(card.task, row)
-    for position, name in enumerate(names, 1):
-        if name not in numbers:
-            place = f"{where} word {position}" if card.task == "sequence_tagging" else where
-            raise DataError(
-                place, f"label {name!r}", f"one of {', '.join(numbers)}",
-                "correct the file, or labels in the card",
-            )  # fmt: skip
-    if card.task != "sequence_tagging":
-        return numbers[names[0]]
-    if len(names) != len(row["words"]):
-        raise DataError(where, f"{len(row['words'])} words, {len(names)} tags", "as many")
-    return [numbers[name] for name in names]
+def renumbered(task: str, table: pyarrow.Table, order: np.ndarray) -> pyarrow.Table:
+    """The table with label numbers replaced: number n becomes order[n]."""
+    import pyarrow as pa
+
+    name = LABEL_COLUMN[task]
+    place = table.schema.get_field_index(name)
+    chunks = []
+    for chunk in table.column(name).chunks:
+        if task == "sequence_tagging":
+            flat = pa.array(order[chunk.flatten().to_numpy()])
+            lengths = chunk.offsets.to_numpy() - chunk.offsets[0].as_py()
+            chunks.append(pa.ListArray.from_arrays(pa.array(lengths, pa.int32()), flat))
+        else:
+            chunks.append(pa.array(order[chunk.to_numpy()]))
+    field = table.schema.field(name)
+    return table.set_column(place, field, pa.chunked_array(chunks, field.type))

@@ -6,14 +6,15 @@ rejects O
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
 
 from pydantic import Field
 
 from tasks.errors import DataError
-from tasks.readers.reader import Reader, ReaderOptions, Record, readable
+from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.text_lines import Line, text_lines
+from tasks.readers.unpack import BROKEN, open_file
 from tasks.schema import check_iob2
 
 
@@ -33,61 +34,55 @@ class ConllOptions(ReaderOptions):
     document_marker: str | None = "-DOCSTART-"
 
 
-def read(path: Path, split: str, options: ConllOptions) -> Iterator[Record]:
+def read(path: Path, split: str, options: ConllOptions) -> Records:
     """Yields `words` and `tags` (names) of every sentence; `where` names its first line.
 
+    A sentence with a bad line is one bad record.
+
     Raises:
-        DataError: wrong column count, missing prefix, empty word, no IOB2, no sentence; with line.
+        DataError: the file cannot be read, or has no sentence.
     """
-    sentence: list[tuple[str, str]] = []
-    first = found = 0
-    with readable(path, "a CoNLL file"), path.open("rb") as file:
-        for number, columns in _lines(path, file, options):
-            if columns is None:
-                if sentence:
-                    found += 1
-                    yield _record(path, first, sentence)
-                sentence = []
-            else:
-                first = first if sentence else number
-                sentence.append(_word(path, number, columns, options))
-    if sentence:
-        found += 1
-        yield _record(path, first, sentence)
+    found = 0
+    with readable(path, "a CoNLL file", *BROKEN), open_file(path) as file:
+        for sentence in _sentences(text_lines(file, str(path)), options):
+            found += 1
+            yield sentence
     if not found:
         raise DataError(str(path), "no sentence", "lines of a word and its tag")
 
 
-def _lines(
-    path: Path, file: IO[bytes], options: ConllOptions
-) -> Iterator[tuple[int, list[str] | None]]:
-    """Line numbers and columns; None where a sentence ends."""
+def _sentences(lines: Iterable[Line], options: ConllOptions) -> Records:
+    first, words, problem = "", list[tuple[str, str]](), None
     width = options.columns
-    for number, raw in enumerate(file, 1):
+    for where, line in lines:
+        if isinstance(line, str) and _ends(line, options):
+            if first:
+                yield problem or _record(first, words)
+            first, words, problem = "", [], None
+            continue
+        first = first or where
         try:
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError:
-            raise DataError(
-                f"{path} line {number}", "bytes that are not UTF-8", fix="save it as UTF-8"
-            ) from None
-        if not line.strip(" \t"):
-            yield number, None
-            continue
-        columns = line.split(options.separator)
-        if columns[0] == options.document_marker:
-            yield number, None
-            continue
-        width = width or len(columns)
-        if len(columns) != width:
-            raise DataError(
-                f"{path} line {number}", f"{len(columns)} columns", f"{width}",
-                "check local.options.separator and the line",
-            )  # fmt: skip
-        yield number, columns
+            if isinstance(line, DataError):
+                raise line
+            columns = line.split(options.separator)
+            width = width or len(columns)
+            words.append(_word(where, columns, width, options))
+        except DataError as error:
+            problem = problem or error
+    if first:
+        yield problem or _record(first, words)
 
 
-def _word(path: Path, number: int, columns: list[str], options: ConllOptions) -> tuple[str, str]:
-    where = f"{path} line {number}"
+def _ends(line: str, options: ConllOptions) -> bool:
+    return not line.strip(" \t") or line.split(options.separator, 1)[0] == options.document_marker
+
+
+def _word(where: str, columns: list[str], width: int, options: ConllOptions) -> tuple[str, str]:
+    if len(columns) != width:
+        raise DataError(
+            where, f"{len(columns)} columns", f"{width}",
+            "check local.options.separator and the line",
+        )  # fmt: skip
     try:
         word, tag = columns[options.token_column], columns[options.tag_column]
     except IndexError:
@@ -104,11 +99,13 @@ def _word(path: Path, number: int, columns: list[str], options: ConllOptions) ->
     return word, tag
 
 
-def _record(path: Path, first: int, sentence: list[tuple[str, str]]) -> Record:
+def _record(where: str, sentence: list[tuple[str, str]]) -> Record | DataError:
     words, tags = (list(column) for column in zip(*sentence, strict=True))
-    where = f"{path} line {first}"
-    check_iob2(tags, where)
+    try:
+        check_iob2(tags, where)
+    except DataError as error:
+        return error
     return where, {"words": words, "tags": tags}
 
 
-CONLL = Reader("sequence_tagging", ConllOptions, read)
+CONLL = Reader(("sequence_tagging",), ConllOptions, read)

@@ -6,18 +6,16 @@ unpacks to. Posts are latin-1. The order is fixed: groups sorted, then article n
 
 from __future__ import annotations
 
-import gzip
 import re
-import tarfile
-import zlib
-from collections.abc import Collection, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from tasks.errors import DataError
-from tasks.readers.reader import Reader, ReaderOptions, Record, readable
+from tasks.readers.reader import Reader, ReaderOptions, Records, readable
+from tasks.readers.unpack import BROKEN, entries
 
 MAX_POST_BYTES = 64 * 2**20  # the longest real post has 160 kB
 
@@ -36,7 +34,7 @@ class NewsgroupsOptions(ReaderOptions):
     )
 
 
-def read(path: Path, split: str, options: NewsgroupsOptions) -> Iterator[Record]:
+def read(path: Path, split: str, options: NewsgroupsOptions) -> Records:
     """Yields `text` and `label` (the group's name) of every post of a split.
 
     Raises:
@@ -47,70 +45,26 @@ def read(path: Path, split: str, options: NewsgroupsOptions) -> Iterator[Record]
             str(path), f"no folder is known for the split {split}",
             f"one of {', '.join(options.folders)}", "set local.options.folders in the card",
         )  # fmt: skip
-    folder = options.folders[split]
-    if path.is_dir():
-        with readable(path, "a directory of posts"):
-            posts = _from_directory(path, folder)
-    else:
-        with readable(path, "a .tar.gz archive or a directory", tarfile.TarError, zlib.error):
-            posts = _from_archive(path, folder)
+    folder, posts = options.folders[split], dict[tuple[str, int], bytes]()
+
+    def wanted(parts: tuple[str, ...]) -> bool:
+        return len(parts) == 3 and parts[0] == folder
+
+    with readable(path, "a .tar.gz archive or a directory", *BROKEN):
+        for parts, content in entries(path, wanted, MAX_POST_BYTES):
+            where = f"{path} entry {'/'.join(parts)}"
+            if not (parts[2].isascii() and parts[2].isdigit()):
+                raise DataError(where, f"file name {parts[2]!r}", "an article number")
+            key = (parts[1], int(parts[2]))
+            if key in posts:
+                raise DataError(where, "a second post with this number", "one per group and number")
+            posts[key] = content
     if not posts:
         raise DataError(str(path), f"no posts in {folder}/", f"{folder}/<group>/<number>")
     for group, number in sorted(posts):
         text = posts[group, number].decode("latin-1")
         where = f"{path} entry {folder}/{group}/{number}"
         yield where, {"text": strip(text, options.remove), "label": group}
-
-
-def _from_archive(path: Path, folder: str) -> dict[tuple[str, int], bytes]:
-    posts: dict[tuple[str, int], bytes] = {}
-    with gzip.open(path) as stream:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            for entry in archive:
-                parts = _safe_parts(path, entry)
-                in_folder = entry.isfile() and len(parts) == 3 and parts[0] == folder
-                if in_folder and not parts[2].startswith("."):
-                    content = archive.extractfile(entry)
-                    assert content is not None  # only links and devices have none
-                    _add(posts, path, parts, content.read())
-        while stream.read(2**20):  # to the end, where the checksum is
-            pass
-    return posts
-
-
-def _safe_parts(path: Path, entry: tarfile.TarInfo) -> tuple[str, ...]:
-    where = f"{path} entry {entry.name}"
-    name = PurePosixPath(entry.name)
-    if name.is_absolute() or ".." in name.parts:
-        raise DataError(where, "a path that leaves the archive", "a relative path without ..")
-    if not (entry.isfile() or entry.isdir()):
-        raise DataError(where, "a link or a device", "a plain file or a folder")
-    if entry.size > MAX_POST_BYTES:
-        raise DataError(where, f"{entry.size} bytes", f"at most {MAX_POST_BYTES} in one post")
-    return name.parts
-
-
-def _from_directory(path: Path, folder: str) -> dict[tuple[str, int], bytes]:
-    posts: dict[tuple[str, int], bytes] = {}
-    for file in (path / folder).glob("*/*"):
-        if file.name.startswith("."):
-            continue
-        if file.is_symlink() or not file.is_file():
-            raise DataError(str(file), "a link or a folder", "a plain file")
-        _add(posts, path, file.relative_to(path).parts, file.read_bytes())
-    return posts
-
-
-def _add(
-    posts: dict[tuple[str, int], bytes], path: Path, parts: tuple[str, ...], content: bytes
-) -> None:
-    where = f"{path} entry {'/'.join(parts)}"
-    if not (parts[2].isascii() and parts[2].isdigit()):
-        raise DataError(where, f"file name {parts[2]!r}", "an article number")
-    key = (parts[1], int(parts[2]))
-    if key in posts:
-        raise DataError(where, "a second post with this number", "one per group and number")
-    posts[key] = content
 
 
 def strip(text: str, remove: Collection[str]) -> str:
@@ -133,4 +87,4 @@ def _without_footer(text: str) -> str:
     return text
 
 
-NEWSGROUPS20 = Reader("text_classification", NewsgroupsOptions, read)
+NEWSGROUPS20 = Reader(("text_classification",), NewsgroupsOptions, read)

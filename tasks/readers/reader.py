@@ -2,7 +2,9 @@
 
 A record is `(where, row)`: `where` names file and line (or entry, or id) for error messages, `row`
 has the columns of the task's schema, with labels still as names. A reader checks everything that
-its format promises and fails with one `DataError`; it never repairs and never skips.
+its format promises and repairs nothing. A record that breaks a promise is yielded as the `DataError`
+that tells it, in the record's place, so that whoever asked may skip it; what makes the rest of the
+file unreadable is raised.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.errors import DataError
 
 Record = tuple[str, dict[str, Any]]
+Records = Iterator[Record | DataError]
 
 
 class ReaderOptions(BaseModel):
@@ -28,11 +31,11 @@ class ReaderOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Reader:
-    """A format: the task its records serve, its options, and `read(path, split, options)`."""
+    """A format: the tasks its records serve, its options, and `read(path, split, options)`."""
 
-    task: str
+    tasks: tuple[str, ...]
     options: type[ReaderOptions]
-    read: Callable[[Path, str, Any], Iterator[Record]]
+    read: Callable[[Path, str, Any], Records]
 
 
 @contextmanager

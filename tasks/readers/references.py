@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from tasks.readers.reader import Record
+from tasks.errors import DataError
+from tasks.readers.reader import Record, Records
 
 
-def group_references(records: Iterable[Record]) -> Iterator[Record]:
-    """Merges the records of equal `input` into one with all `targets`, at the first one's place."""
+def group_references(records: Iterable[Record | DataError]) -> Records:
+    """Merges the records of equal `input` into one with all `targets`, at the first one's place.
+
+    Bad records come first.
+    """
     merged: dict[str, Record] = {}
-    for where, row in records:
+    for record in records:
+        if isinstance(record, DataError):
+            yield record
+            continue
+        where, row = record
         known = merged.setdefault(row["input"], (where, {**row, "targets": []}))
         known[1]["targets"].extend(row["targets"])
     yield from merged.values()

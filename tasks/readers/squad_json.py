@@ -7,13 +7,13 @@ with answers `{"text", "answer_start"}`, offsets in characters. See Rajpurkar et
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tasks.errors import DataError
 from tasks.readers.answers import check_answers
-from tasks.readers.reader import Reader, ReaderOptions, Record, readable
+from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.unpack import BROKEN, open_file
 
 T = TypeVar("T")
 
@@ -22,46 +22,62 @@ class SquadOptions(ReaderOptions):
     """The format has no variants."""
 
 
-def read(path: Path, split: str, options: SquadOptions) -> Iterator[Record]:
+def read(path: Path, split: str, options: SquadOptions) -> Records:
     """Yields `id`, `question`, `context`, `title` and `answers` of every question, in file order.
 
     Raises:
-        DataError: not JSON, a missing key, a repeated id, an answer that is not in its context.
+        DataError: the file is not JSON, or no SQuAD file.
     """
-    with readable(path, "a SQuAD JSON file", RecursionError):
+    with readable(path, "a SQuAD JSON file", RecursionError, *BROKEN), open_file(path) as file:
         try:
-            content = json.loads(path.read_bytes().decode("utf-8-sig"))
+            content = json.loads(file.read().decode("utf-8-sig"))
         except json.JSONDecodeError as error:
             raise DataError(
                 f"{path} line {error.lineno} column {error.colno}", error.msg,
                 "a complete SQuAD JSON file", "fetch the file again",
             ) from None  # fmt: skip
-    seen: set[str] = set()
+    found = 0
+    for record in _questions(path, content):
+        found += 1
+        yield record
+    if not found:
+        raise DataError(str(path), "no question", "at least one")
+
+
+def _questions(path: Path, content: Any) -> Records:
     for number, article in enumerate(_field(content, "data", list, str(path)), 1):
         where = f"{path} article {number}"
-        title = _field(article, "title", str, where)
-        paragraphs = _field(article, "paragraphs", list, where)
+        try:
+            title = _field(article, "title", str, where)
+            paragraphs = _field(article, "paragraphs", list, where)
+        except DataError as error:
+            yield error
+            continue
         for place, paragraph in enumerate(paragraphs, 1):
             inside = f"{where} paragraph {place}"
-            context = _field(paragraph, "context", str, inside)
-            for question in _field(paragraph, "qas", list, inside):
-                key = _field(question, "id", str, inside)
-                record = f"{path} id {key}"
-                if key in seen:
-                    raise DataError(record, "a second question with this id", "ids that differ")
-                seen.add(key)
-                yield (
-                    record,
-                    {
-                        "id": key,
-                        "question": _field(question, "question", str, record),
-                        "context": context,
-                        "title": title,
-                        "answers": _answers(question, context, record),
-                    },
-                )
-    if not seen:
-        raise DataError(str(path), "no question", "at least one")
+            try:
+                context = _field(paragraph, "context", str, inside)
+                questions = _field(paragraph, "qas", list, inside)
+            except DataError as error:
+                yield error
+                continue
+            for question in questions:
+                try:
+                    yield _question(path, inside, title, context, question)
+                except DataError as error:
+                    yield error
+
+
+def _question(path: Path, inside: str, title: str, context: str, question: Any) -> Record:
+    key = _field(question, "id", str, inside)
+    where = f"{path} id {key}"
+    return where, {
+        "id": key,
+        "question": _field(question, "question", str, where),
+        "context": context,
+        "title": title,
+        "answers": _answers(question, context, where),
+    }
 
 
 def _answers(question: Any, context: str, where: str) -> dict[str, list[Any]]:
@@ -81,4 +97,4 @@ def _field(owner: Any, key: str, kind: type[T], where: str) -> T:
     return value
 
 
-SQUAD_JSON = Reader("question_answering", SquadOptions, read)
+SQUAD_JSON = Reader(("question_answering",), SquadOptions, read)

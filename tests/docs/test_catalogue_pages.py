@@ -23,7 +23,7 @@ from fednlp.results.tables import human_bytes
 from partitioners import PARTITIONERS, make_partition
 from tasks import TASKS, batches
 from tasks.data import load_corpus
-from tasks.dataset_card import ValidationCut
+from tasks.dataset_card import Cut
 from tasks.question_answering import MAX_ANSWER_LENGTH, MAX_QUESTION_LENGTH
 from tasks.readers import READERS
 from tasks.schema import TASK_COLUMNS
@@ -122,7 +122,7 @@ def test_bytes_of_frozen_and_adapted_models(clone: Path) -> None:
 
 def test_numbers_in_the_text_are_those_of_the_code() -> None:
     text = " ".join((page("docs/protocol.md") + page("docs/tasks.md")).split())
-    cut = ValidationCut()
+    cut = Cut()
     clusters = {10: "ten"}[CLUSTERS]
     ((limit, multiple),) = batches.LENGTH_BUCKETS
     for stated in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from reading import good
 
 from tasks.errors import DataError
 from tasks.readers.conll import ConllOptions, read
@@ -11,7 +12,7 @@ from tasks.readers.conll import ConllOptions, read
 def rows(tmp_path, text, **options):
     path = tmp_path / "f.conll"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return [row for _, row in read(path, "train", ConllOptions(**options))]
+    return [row for _, row in good(read(path, "train", ConllOptions(**options)))]
 
 
 def test_wikiann_layout(tmp_path):

@@ -1,0 +1,187 @@
+"""Compressed files and archives, read where they lie: nothing is unpacked to disk.
+
+Whoever packed a file is not trusted: an entry that leaves the archive, a link, a device, and content
+that grows out of all proportion are refused by name.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
+
+from tasks.errors import DataError
+
+MAX_ENTRY_BYTES = 2**31  # of one file inside an archive
+MAX_RATIO = 200  # unpacked to packed; text rarely passes 20
+FREE_BYTES = 64 * 2**20  # unpacked, below which the ratio does not matter
+BROKEN: tuple[type[Exception], ...] = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError,
+    RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
+
+_MAGIC: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+
+
+class _Bounded(io.RawIOBase):
+    """A decompressed stream that stops when it has grown beyond `MAX_RATIO`."""
+
+    def __init__(self, stream: IO[bytes], packed: int, where: str) -> None:
+        self._stream, self._packed, self._where, self._seen = stream, packed, where, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._seen += len(data)
+        check_growth(self._where, self._packed, self._seen)
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def check_growth(where: str, packed: int, unpacked: int) -> None:
+    """Raises DataError where content unpacks to more than `MAX_RATIO` times its size."""
+    if unpacked > FREE_BYTES and unpacked > MAX_RATIO * packed:
+        raise DataError(
+            where, f"{packed} bytes that unpack to {unpacked} or more",
+            f"at most {MAX_RATIO} times", "this is no text; unpack it by hand if you trust it",
+        )  # fmt: skip
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """A file's content, decompressed if it starts like gzip, bzip2 or xz, whatever its name."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    for magic, opener in _MAGIC.items():
+        if start.startswith(magic):
+            bounded = _Bounded(opener(path, "rb"), path.stat().st_size, str(path))
+            return cast(IO[bytes], io.BufferedReader(bounded, 2**16))
+    return path.open("rb")
+
+
+@contextmanager
+def open_entry(path: Path, name: str) -> Iterator[tuple[str, IO[bytes]]]:
+    """The one file of that name, and where it is, for messages.
+
+    `path` is the file itself (compressed or not), a directory that holds it, or a zip or tar with
+    it in any folder.
+    """
+    if path.is_dir():
+        with open_file(path / name) as file:
+            yield str(path / name), file
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            found = [e for e in archive.infolist() if PurePosixPath(e.filename).name == name]
+            _check_one(path, name, len(found))
+            where = f"{path} entry {found[0].filename}"
+            _check_zip_entry(where, found[0])
+            with archive.open(found[0]) as file:
+                yield where, file
+    elif path.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
+        wanted = dict(entries(path, lambda parts: parts[-1] == name))
+        _check_one(path, name, len(wanted))
+        parts, content = wanted.popitem()
+        yield f"{path} entry {'/'.join(parts)}", io.BytesIO(content)
+    else:
+        with open_file(path) as file:
+            yield str(path), file
+
+
+def _check_one(path: Path, name: str, found: int) -> None:
+    if found != 1:
+        raise DataError(str(path), f"{found} files named {name}", "exactly one")
+
+
+def entries(
+    path: Path, wanted: Callable[[tuple[str, ...]], bool], most: int = MAX_ENTRY_BYTES
+) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    """The files of a directory, a zip or a tar (compressed or not): parts of the name, content.
+
+    Args:
+        wanted: which files, by the parts of their name; hidden ones never are.
+        most: bytes that one file may have.
+    """
+    if path.is_dir():
+        found = _from_directory(path, wanted, most)
+    elif zipfile.is_zipfile(path):
+        found = _from_zip(path, wanted, most)
+    else:
+        found = _from_tar(path, wanted, most)
+    yield from found
+
+
+def _from_directory(
+    path: Path, wanted: Callable[[tuple[str, ...]], bool], most: int
+) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    for file in sorted(path.rglob("*")):
+        parts = file.relative_to(path).parts
+        if file.is_symlink():
+            raise DataError(str(file), "a link", "a plain file or a folder", "copy what it names")
+        if file.is_file() and not parts[-1].startswith(".") and wanted(parts):
+            _check_size(str(file), file.stat().st_size, most)
+            yield parts, file.read_bytes()
+
+
+def _from_zip(
+    path: Path, wanted: Callable[[tuple[str, ...]], bool], most: int
+) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            where = f"{path} entry {entry.filename}"
+            parts = _safe_parts(where, entry.filename)
+            if not entry.is_dir() and parts and not parts[-1].startswith(".") and wanted(parts):
+                _check_zip_entry(where, entry, most)
+                yield parts, archive.read(entry)
+
+
+def _check_zip_entry(where: str, entry: zipfile.ZipInfo, most: int = MAX_ENTRY_BYTES) -> None:
+    _check_size(where, entry.file_size, most)
+    check_growth(where, entry.compress_size, entry.file_size)
+
+
+def _from_tar(
+    path: Path, wanted: Callable[[tuple[str, ...]], bool], most: int
+) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    with open_file(path) as stream:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for entry in archive:
+                where = f"{path} entry {entry.name}"
+                parts = _safe_parts(where, entry.name)
+                if not (entry.isfile() or entry.isdir()):
+                    raise DataError(where, "a link or a device", "a plain file or a folder")
+                if entry.isfile() and parts and not parts[-1].startswith(".") and wanted(parts):
+                    _check_size(where, entry.size, most)
+                    content = archive.extractfile(entry)
+                    assert content is not None  # only links and devices have none
+                    yield parts, content.read()
+        while stream.read(2**20):  # to the end, where the checksum is
+            pass
+
+
+def _safe_parts(where: str, name: str) -> tuple[str, ...]:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or "\0" in name or path.parts[:1] == ("~",):
+        raise DataError(where, "a path that leaves the archive", "a relative path without ..")
+    return path.parts
+
+
+def _check_size(where: str, size: int, most: int) -> None:
+    if size > most:
+        raise DataError(where, f"{size} bytes", f"at most {most} in one file")

@@ -1,0 +1,182 @@
+"""Where the records of a data set come from: local files, the hub, or an embedded generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from tasks.corpus_cache import cached, file_hash
+from tasks.dataset_card import DatasetCard, LocalSource, SourceName, SyntheticSource
+from tasks.errors import DataError
+from tasks.readers import READERS
+from tasks.readers.reader import Records
+from tasks.schema import SplitName
+from tasks.tables import Parsed, encoded_tables, schema_table
+
+
+def check_request(
+    card: DatasetCard, source: str, data_root: Path | None, sizes: Mapping[str, int] | None
+) -> SourceName:
+    """The source to use, if it can give `sizes`; reads no data.
+
+    Raises:
+        DataError: the card does not have the wanted source, or sizes that it cannot give.
+    """
+    chosen = choose_source(card, source, data_root)
+    if chosen == "synthetic":
+        assert card.synthetic is not None
+        _sizes(card, card.synthetic, sizes)
+    elif sizes:
+        raise DataError(
+            f"dataset {card.name} sizes", f"given for the source {chosen}",
+            "sizes for embedded corpora only", "use limit",
+        )  # fmt: skip
+    return chosen
+
+
+def choose_source(card: DatasetCard, source: str, data_root: Path | None) -> SourceName:
+    """Which of the card's sources to use.
+
+    Raises:
+        DataError: the card does not have the wanted source, or none can be reached.
+    """
+    where = f"dataset {card.name}"
+    if source not in ("auto", "local", "hub", "synthetic"):
+        raise DataError(f"{where} source", repr(source), "auto, local, hub or synthetic")
+    if card.members is not None:
+        return "members"  # each of which chooses for itself
+    if source != "auto":
+        if source not in card.sources:
+            raise DataError(f"{where} source", source, f"one of {', '.join(card.sources)}")
+        return source  # type: ignore[return-value]
+    if card.synthetic is not None:
+        return "synthetic"
+    if card.local is not None:
+        files = _local_files(card.local, data_root)
+        if files is not None and all(path.exists() for paths in files.values() for path in paths):
+            return "local"
+        if card.hub is None:
+            return "local"  # its own error names the missing file
+    return "hub"
+
+
+# reading ---------------------------------------------------------------------------------------
+
+
+def read_source(
+    card: DatasetCard,
+    source: SourceName,
+    data_root: Path | None,
+    cache_dir: Path,
+    sizes: Mapping[str, int] | None,
+    skip_bad: int,
+) -> Parsed:
+    """The source splits as tables with `row`, and the labels; from the cache where possible."""
+    identity: dict[str, Any] = {
+        "task": card.task,
+        "labels": card.labels,
+        "client": card.client,
+        "source": getattr(card, source).model_dump(),
+    }
+    folder = cache_dir / "parsed"
+    if source == "synthetic":
+        assert card.synthetic is not None
+        wanted = _sizes(card, card.synthetic, sizes)
+        identity["sizes"] = wanted
+        return cached(identity, folder, lambda: _generated(card, wanted))
+    if source == "hub":
+        hub = card.hub
+        assert hub is not None
+        from tasks.hub import read_hub
+
+        if Path(hub.id).is_dir():  # a repository's copy on disk: its content may change
+            identity["files"] = file_hash(Path(hub.id))
+        downloads = cache_dir / "hub"
+        return cached(identity, folder, lambda: encoded_tables(card, {
+            split: read_hub(hub, card.task, split, downloads) for split in card.source_splits
+        }, skip_bad), skip_bad)  # fmt: skip
+    local = card.local
+    assert local is not None
+    files = _existing_files(card, local, data_root)
+    hashes = {path: file_hash(path) for path in set(chain(*files.values()))}
+    identity["files"] = {split: [hashes[p] for p in paths] for split, paths in files.items()}
+    identity["names"] = {s: [p.stem for p in paths] for s, paths in files.items() if len(paths) > 1}
+    return cached(identity, folder, lambda: encoded_tables(card, {
+        split: _read_files(local, files[split], split) for split in card.source_splits
+    }, skip_bad), skip_bad)  # fmt: skip
+
+
+def _read_files(local: LocalSource, paths: list[Path], split: SplitName) -> Records:
+    reader = READERS[local.reader]
+    options = reader.options.model_validate(local.options)
+    for path in paths:
+        for record in reader.read(path, split, options):
+            if len(paths) > 1 and not isinstance(record, DataError):
+                record[1].setdefault("source", path.stem)
+            yield record
+
+
+def _local_files(local: LocalSource, data_root: Path | None) -> dict[SplitName, list[Path]] | None:
+    """The files' full paths; None where one is relative and there is no data root."""
+    paths = {
+        split: [Path(name).expanduser() for name in local.paths(split)] for split in local.files
+    }
+    if data_root is None and not all(path.is_absolute() for path in chain(*paths.values())):
+        return None
+    root = Path(data_root or "/")
+    return {split: [root / path for path in some] for split, some in paths.items()}
+
+
+def _existing_files(
+    card: DatasetCard, local: LocalSource, data_root: Path | None
+) -> dict[SplitName, list[Path]]:
+    files = _local_files(local, data_root)
+    where = f"dataset {card.name} local.files"
+    if files is None:
+        raise DataError(
+            where, "a relative path and no data folder", "the folder that holds it",
+            "set FEDNLP_DATA",
+        )  # fmt: skip
+    for split, paths in files.items():
+        for path in paths:
+            if not path.exists():
+                raise DataError(
+                    f"{where}.{split}", f"no file at {path}", fix="check FEDNLP_DATA and the card"
+                )
+    return files
+
+
+def _sizes(
+    card: DatasetCard, synthetic: SyntheticSource, sizes: Mapping[str, int] | None
+) -> dict[str, int]:
+    wanted: dict[str, int] = {str(split): size for split, size in synthetic.sizes.items()}
+    wanted.update(sizes or {})
+    for split, size in wanted.items():
+        if split not in synthetic.sizes or size < 1:
+            raise DataError(
+                f"dataset {card.name} sizes.{split}", repr(size),
+                f"at least 1 for one of {', '.join(synthetic.sizes)}",
+            )  # fmt: skip
+    return wanted
+
+
+def _generated(card: DatasetCard, sizes: Mapping[str, int]) -> Parsed:
+    from tasks.synthetic import GENERATORS
+
+    assert card.synthetic is not None
+    name = card.synthetic.generator
+    if name not in GENERATORS:
+        known = ", ".join(GENERATORS)
+        raise DataError(f"dataset {card.name} synthetic.generator", repr(name), f"one of {known}")
+    tables, labels = {}, list[str]()
+    for split in card.source_splits:
+        try:
+            rows, labels = GENERATORS[name](
+                split, sizes[split], card.synthetic.seed, **card.synthetic.options
+            )
+        except TypeError as error:
+            raise DataError(f"dataset {card.name} synthetic.options", str(error)) from None
+        tables[split] = schema_table(card, [(f"{name} {split}", row) for row in rows])
+    return Parsed(tables, labels, [])

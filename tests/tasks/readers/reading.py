@@ -1,0 +1,18 @@
+"""Reading as a loader does that skips nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tasks.errors import DataError
+from tasks.readers.reader import Record
+
+
+def good(records: Iterable[Record | DataError]) -> list[Record]:
+    """All records; the first bad one is raised."""
+    found = []
+    for record in records:
+        if isinstance(record, DataError):
+            raise record
+        found.append(record)
+    return found
