@@ -6,7 +6,6 @@ and names the nearest known one.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import hashlib
 import importlib.util
@@ -21,6 +20,7 @@ from algorithms import ALGORITHMS, SERVER_OPTIMIZERS
 from algorithms.algorithm import Algorithm, ClientOptimizer
 from fednlp.config import ClientConfig, RunConfig
 from fednlp.errors import UserError, is_user_error, nearest, relocated
+from fednlp.source_code import canonical
 
 
 def algorithm_class(name: str) -> type[Algorithm]:
@@ -182,7 +182,7 @@ def describe(component: Any) -> dict[str, Any]:
 def source_hash(algorithm: Algorithm) -> str:
     """SHA-256 of the code of a method, its server optimizer and their bases.
 
-    Comments and docstrings do not count; nor does the standard library.
+    Comments, docstrings and the version of Python do not count; nor does the standard library.
     """
     classes = [*type(algorithm).__mro__]
     classes += [c for v in vars(algorithm).values() for c in type(v).__mro__]
@@ -190,17 +190,5 @@ def source_hash(algorithm: Algorithm) -> str:
     digest = hashlib.sha256()
     for name in sorted(modules):
         if name.startswith(("algorithms", "fednlp_method_")):
-            tree = ast.parse(inspect.getsource(sys.modules[name]))
-            digest.update(ast.dump(_Undocumented().visit(tree)).encode())
+            digest.update(canonical(inspect.getsource(sys.modules[name])).encode())
     return digest.hexdigest()
-
-
-class _Undocumented(ast.NodeTransformer):
-    def _strip(self, node: Any) -> Any:
-        self.generic_visit(node)
-        first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(getattr(first, "value", None), ast.Constant):
-            node.body = node.body[1:]
-        return node
-
-    visit_Module = visit_ClassDef = visit_FunctionDef = _strip
