@@ -16,6 +16,7 @@ from fednlp.environment import peak_device_memory, peak_memory
 from fednlp.evaluation import Evaluator, TestOutcome
 from fednlp.experiment import SPLITS, Experiment
 from fednlp.flat_model import digest
+from fednlp.hooks import Hooks
 from fednlp.identity import Identity
 from fednlp.local_only import train_alone
 from fednlp.results import files
@@ -188,7 +189,8 @@ def _personal_weights(
 ) -> Tensor | None:
     state = folder.client_state(client, best=True) or {}
     moved = {name: tensor.to(experiment.device) for name, tensor in state.items()}
-    return experiment.algorithm.personal(weights.to(experiment.device), moved)
+    method, place = Hooks(experiment.algorithm), f"client {client}, after the last round"
+    return method.personal(weights.to(experiment.device), moved, place)
 
 
 def _summary(table: pd.DataFrame, personal: bool) -> ClientScores:
