@@ -19,6 +19,7 @@ from fednlp.flat_model import digest
 from fednlp.hooks import Hooks
 from fednlp.identity import Identity
 from fednlp.local_only import train_alone
+from fednlp.places import card_title
 from fednlp.results import files
 from fednlp.results.run_folder import RunFolder
 from fednlp.results.schema import (
@@ -59,13 +60,13 @@ def conclude(
         folder=folder.path.name,
         task=experiment.corpus.task,
         data=Data(
-            name=config.dataset.name,
+            name=card_title(config.dataset.name),
             fingerprint=experiment.corpus.fingerprint,
             synthetic=experiment.corpus.synthetic,
             examples={split: len(experiment.corpus.splits[split]) for split in SPLITS},
         ),
         model=Model(
-            name=config.model.name,
+            name=card_title(config.model.name),
             trainable=experiment.model.weights.numel(),
             frozen=experiment.model.frozen,
         ),
