@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fednlp.components import describe
 from fednlp.config import central_client
-from fednlp.environment import peak_device_memory, peak_memory
+from fednlp.environment import environment_notes, peak_device_memory, peak_memory
 from fednlp.evaluation import Evaluator, TestOutcome
 from fednlp.experiment import SPLITS, Experiment
 from fednlp.flat_model import digest
@@ -83,7 +83,7 @@ def conclude(
         references=references or [],
         clients=clients,
         costs=_costs(experiment, rounds, evaluator.seconds),
-        notes=_notes(experiment),
+        notes=[*_notes(experiment), *environment_notes(folder.path)],
     )
     files.write_bytes(
         folder.path / "result.json", (result.model_dump_json(indent=1) + "\n").encode()

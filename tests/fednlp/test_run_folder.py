@@ -218,7 +218,8 @@ def test_the_folder_holds_what_the_documentation_says(finished):
     }  # fmt: skip
     assert {p.name for p in federated.path.iterdir()} == expected
     assert {p.name for p in central.path.iterdir()} == expected - {"partition.npz", "clients.csv"}
-    known = json.loads((federated.path / "environment.json").read_text())
+    (known,) = json.loads((federated.path / "environment.json").read_text())
+    assert known["from_round"] == 1
     assert {"device", "threads", "torch", "transformers", "commit", "python"} <= known.keys()
 
 
