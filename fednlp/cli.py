@@ -85,7 +85,8 @@ def suite(
     console.print(f"{len(planned)} federated runs and the references they need", highlight=False)
     runs = [(f"{path} ({entry.label})", entry.config) for entry in planned]
     gaps = _run_all(runs, out, allow_inexact)
-    plot(out)
+    if gaps:  # none without references
+        _plot(gaps, out)
     below = sorted({g.benchmark for g in gaps if g.centralized <= g.floor})
     if beat_floor and below:
         print("centralized does not beat the floor:", *below, sep="\n", file=sys.stderr)
@@ -108,17 +109,16 @@ def gap(
 @app.command()
 def plot(runs_dir: RunsDir) -> None:
     """Draw curves against the centralized line, and metric against bytes."""
+    from fednlp.results.gap import gaps
     from fednlp.results.load import load_runs
-    from fednlp.results.plots import plot_directory
 
     problems: list[str] = []
-    paths = plot_directory(load_runs(runs_dir, problems), runs_dir / "plots")
+    table = gaps(load_runs(runs_dir, problems), problems)
     _report(problems)
-    if not paths:
+    if not table:
         found = "holds no finished federated run with its centralized reference"
         raise UserError(str(runs_dir), found, fix="run one first")
-    for path in paths:
-        console.print(f"plot: {path}", highlight=False, soft_wrap=True)
+    _plot(table, runs_dir)
 
 
 @app.command("list")
@@ -150,10 +150,11 @@ def show(config: ConfigFile, overrides: Overrides = None) -> None:
     resolved = configuration.load(path, overrides or [])
     check_components(resolved, str(path))
     prepare_process(resolved)
+    cost = plan_table(plan(Experiment(resolved)))  # an error comes alone, not below all this
     console.print(
         yaml.safe_dump(resolved.resolved(), sort_keys=False), markup=False, highlight=False
     )
-    console.print(plan_table(plan(Experiment(resolved))))
+    console.print(cost)
 
 
 @app.command()
@@ -183,8 +184,11 @@ def export_model(
     target: Annotated[Path, typer.Argument(metavar="DIR", help="must not exist")],
 ) -> None:
     """Write the selected weights of a run as a `save_pretrained` folder."""
+    from transformers.utils import logging
+
     from fednlp.export import export
 
+    logging.disable_progress_bar()  # one for weights that are written at once
     export(run_dir, target)
     console.print(f"model and tokenizer: {target}", highlight=False, soft_wrap=True)
 
@@ -252,6 +256,13 @@ def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list
     for note in tables.footnotes(table):
         console.print(note, style="dim", highlight=False)
     return table
+
+
+def _plot(table: list[Gap], runs_dir: Path) -> None:
+    from fednlp.results.plots import plot_gaps
+
+    for path in plot_gaps(table, runs_dir / "plots"):
+        console.print(f"plot: {path}", highlight=False, soft_wrap=True)
 
 
 def _seeds(text: str) -> list[int]:

@@ -101,8 +101,10 @@ def make(cls: type, parameters: dict[str, Any], where: str) -> Any:
             )
             values[key] = adapter.validate_python(value)
         except ValidationError as error:
-            message = error.errors(include_url=False)[0]["msg"]
-            raise UserError(f"{where}.{key}", f"found {value!r}", message.lower()) from None
+            message = (
+                error.errors(include_url=False)[0]["msg"].lower().replace("input should be ", "")
+            )
+            raise UserError(f"{where}.{key}", f"found {value!r}", message) from None
     for f in dataclasses.fields(cls):
         optional = (f.default, f.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
         if f.init and f.name not in values and not optional:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from typing import Any, Literal
 
 import numpy as np
@@ -43,6 +44,7 @@ def conclude(
     references: list[Reference] | None = None,
 ) -> Result:
     """Evaluates on test, writes predictions.parquet, clients.csv and, last, result.json."""
+    began = time.perf_counter()
     evaluator, manifest, rounds = Evaluator(experiment), folder.manifest, folder.rounds()
     assert manifest.state is not None and manifest.best is not None and manifest.best_round
     last_weights = folder.tensors(manifest.state)["weights"]
@@ -82,8 +84,8 @@ def conclude(
         budget=budget,
         references=references or [],
         clients=clients,
-        costs=_costs(experiment, rounds, evaluator.seconds),
-        notes=[*_notes(experiment), *environment_notes(folder.path)],
+        costs=_costs(experiment, rounds, evaluator.seconds, began),
+        notes=[*_notes(experiment, kind), *environment_notes(folder.path)],
     )
     files.write_bytes(
         folder.path / "result.json", (result.model_dump_json(indent=1) + "\n").encode()
@@ -108,7 +110,11 @@ def _mean_correction(rounds: list[dict[str, Any]]) -> float | None:
     return total / steps if total else None
 
 
-def _costs(experiment: Experiment, rounds: list[dict[str, Any]], testing: float) -> Costs:
+def _costs(
+    experiment: Experiment, rounds: list[dict[str, Any]], testing: float, began: float
+) -> Costs:
+    """testing: seconds of evaluation after the rounds; began: the clock when the rounds ended."""
+
     def total(key: str) -> Any:
         return sum(r[key] for r in rounds)
 
@@ -124,7 +130,7 @@ def _costs(experiment: Experiment, rounds: list[dict[str, Any]], testing: float)
         bytes_base=4 * experiment.model.frozen * len(participants),
         device_seconds=total("device_seconds"),
         evaluation_seconds=total("evaluation_seconds") + testing,
-        wall_seconds=total("wall_seconds") + testing,
+        wall_seconds=total("wall_seconds") + time.perf_counter() - began,
         peak_memory_bytes=peak_memory(),
         peak_device_bytes=peak_device_memory(experiment.device),
     )
@@ -136,12 +142,20 @@ def _partition_facts(experiment: Experiment) -> dict[str, Any]:
     return {**facts, "checksum": partition.checksum, "clients": partition.clients}
 
 
-def _notes(experiment: Experiment) -> list[str]:
+def _notes(experiment: Experiment, kind: str) -> list[str]:
     notes = ["untuned: the learning rates were not searched for"]
     if experiment.corpus.synthetic:
         notes.append("synthetic data: an embedded corpus, not real text")
     if "validation" not in experiment.corpus.card.source_splits:
         notes.append("validation was cut from train before partitioning and is held by the server")
+    if kind == "federated":
+        tests = len(experiment.corpus.splits["test"])
+        left = tests - len(experiment.partition.splits["test"].indices)
+        if left:
+            notes.append(
+                f"{left} of {tests} test examples are in no client's share: no client has their "
+                "class or author in train; the pooled test has them all"
+            )
     return notes
 
 

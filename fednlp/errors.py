@@ -38,8 +38,10 @@ def relocated(error: Exception, prefix: str = "") -> UserError:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """A hint `did you mean 'x'?`, or the list of what is known."""
+    """A hint `did you mean 'x'?`, or the list of what is known, if anything is."""
     from difflib import get_close_matches
 
     close = get_close_matches(word, known, n=1, cutoff=0.6)
+    if not known:
+        return "none is known here: drop it"
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"

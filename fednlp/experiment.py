@@ -29,7 +29,7 @@ from fednlp.random_streams import generator, integer_seed
 from fednlp.sampling import Sampler, make_sampler
 from partitioners.partition import Partition
 from tasks import TASKS
-from tasks.data import Corpus, load_corpus
+from tasks.data import Corpus, check_request, load_corpus
 from tasks.model_card import ModelCard, ModelOverrides
 from tasks.task import Task, TokenSettings
 from tasks.token_store import TokenStore, cached_store
@@ -42,6 +42,8 @@ SPLITS = ("train", "validation", "test")
 class Experiment:
     """The parts of the runs of one configuration (one seed)."""
 
+    own_kernels = True  # on a CPU; benchmarks compare with torch's
+
     def __init__(self, config: RunConfig) -> None:
         self.config = config
 
@@ -53,9 +55,7 @@ class Experiment:
 
     @cached_property
     def task(self) -> Task:
-        tokens = self.config.tokens
-        settings = TokenSettings(tokens.max_length, tokens.doc_stride, tokens.max_target_length)
-        return TASKS[self.corpus.task](self.corpus.labels, settings)
+        return TASKS[self.corpus.task](self.corpus.labels, _token_settings(self.config))
 
     @property
     def token_settings(self) -> dict[str, int]:
@@ -111,13 +111,10 @@ class Experiment:
             tokenizer=self.tokenizer[0],
             seed=integer_seed(self.config.seed, "init"),
             overrides=ModelOverrides.model_validate(wanted),
-            max_length=max(
-                self.config.tokens.max_length,
-                self.config.tokens.max_target_length if self.task.generates else 0,
-            ),
+            max_length=_longest(self.task),
             data_root=places.data_root(),
         )
-        if self.device.type == "cpu" and self.config.precision == "fp32":
+        if self.own_kernels and self.device.type == "cpu" and self.config.precision == "fp32":
             use_cpu_kernels(module)
         return FlatModel(module, self.device)
 
@@ -210,22 +207,36 @@ def _partition(description: str, dataset: str) -> Partition:
     return build_partition(PartitionConfig.model_validate_json(description), corpus, task)
 
 
+def _token_settings(config: RunConfig) -> TokenSettings:
+    tokens = config.tokens
+    return TokenSettings(tokens.max_length, tokens.doc_stride, tokens.max_target_length)
+
+
+def _longest(task: Task) -> int:
+    """The longest sequence in tokens that a model sees."""
+    tokens = task.settings
+    return max(tokens.max_length, tokens.max_target_length if task.generates else 0)
+
+
 def check_components(config: RunConfig, where: str) -> None:
-    """Finds every named component and checks its parameters, before any data is read.
+    """Finds every named component and checks all that the cards can tell, before data are read.
 
     Raises:
         UserError: names `where` and the key.
     """
     try:
         build_algorithm(config)
-        check_partition(config.partition)
-        task, model = dataset_card(config.dataset.name).task, model_card(config.model.name)
-        if task not in model.tasks:
+        data, model = dataset_card(config.dataset.name), model_card(config.model.name)
+        check_request(data, config.dataset.source, places.data_root(), config.dataset.sizes)
+        check_partition(config.partition, data)
+        task = TASKS[data.task]([], _token_settings(config))
+        if task.name not in model.tasks:
             raise UserError(
                 "model.name",
-                f"{config.model.name} does not serve {task}",
+                f"{config.model.name} does not serve {task.name}",
                 f"a card for it; this one is for {', '.join(model.tasks)}",
             )
+        model.check_scratch(config.model.layers, _longest(task))
     except ValueError as error:
         raise relocated(error, f"{where}: ") from None
 

@@ -24,28 +24,51 @@ from partitioners import (
     text_features,
 )
 from partitioners.partition import Partition
+from tasks import TASKS
 from tasks.data import Corpus
+from tasks.dataset_card import DatasetCard
 from tasks.task import Task
 
 CLUSTERS = 10  # where clusters are the skew label of another partitioner
 
 
-def check_partition(config: PartitionConfig) -> PartitionerSpec | None:
-    """Checks name and parameters before any data is read; None for a stored partition.
+def check_partition(config: PartitionConfig, card: DatasetCard) -> PartitionerSpec | None:
+    """Checks the section against a data set's card; None for a stored partition.
 
     Raises:
-        UserError, PartitionError: unknown partitioner or parameter, or a value out of range.
+        UserError, PartitionError: unknown partitioner, parameter or skew label, a value out of
+            range, or a key without effect.
     """
+    if config.name is None:
+        if config.parameters:
+            key = next(iter(config.parameters))
+            raise UserError(f"partition.{key}", "has no effect with partition.file", fix="drop it")
+        return None
+    spec = find_partitioner(config.name)
+    spec.read(config.parameters)
+    if "keys" in spec.needs and not card.has_clients:
+        fix = "use another partitioner"
+        raise UserError("partition.name", f"{card.name} has no natural clients", fix=fix)
+    kind, known = config.skew or card.skew, [*TASKS[card.task].skew_kinds, "cluster"]
+    if kind not in known:
+        raise UserError(
+            "partition.skew", f"{card.task} has no skew label '{kind}'", fix=nearest(kind, known)
+        )
     if config.encoder is not None:
-        model_card(config.encoder)
-    if config.name is not None:
-        spec = find_partitioner(config.name)
-        spec.read(config.parameters)
-        return spec
-    if config.parameters:
-        key = next(iter(config.parameters))
-        raise UserError(f"partition.{key}", "has no effect with partition.file", fix="drop it")
-    return None
+        if kind != "cluster" and "features" not in spec.needs:
+            raise UserError(
+                "partition.encoder",
+                f"has no effect on {config.name} by {kind}, which clusters nothing",
+                fix="drop it, or set partition.skew: cluster",
+            )
+        if model_card(config.encoder).scratch is not None:
+            raise UserError(
+                "partition.encoder",
+                f"{config.encoder} starts from scratch",
+                "a pretrained encoder",
+                "use another card",
+            )
+    return spec
 
 
 def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Partition:
@@ -54,7 +77,7 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
     Raises:
         UserError: unknown partitioner, parameter or skew label, or a file for other data.
     """
-    spec = check_partition(config)
+    spec = check_partition(config, corpus.card)
     if spec is None:
         return _stored(Path(str(config.file)), corpus)
     train, test = corpus.splits["train"], corpus.splits["test"]
@@ -63,12 +86,6 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
     if kind == "cluster" or "features" in spec.needs:
         inputs["train_features"], inputs["test_features"] = _features(
             config, task.texts(train), task.texts(test)
-        )
-    elif config.encoder is not None:
-        raise UserError(
-            "partition.encoder",
-            f"has no effect on {config.name} by {kind}, which clusters nothing",
-            fix="drop it, or set partition.skew: cluster",
         )
     if kind == "cluster":
         names = None
@@ -87,7 +104,9 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
         )
         if not any(inputs["train_keys"]):
             raise UserError(
-                "partition.name", f"{corpus.name} has no natural clients", fix="use another"
+                "partition.name",
+                f"{corpus.name} has no natural clients",
+                fix="use another partitioner",
             )
     partition = make_partition(
         str(config.name),
@@ -127,12 +146,6 @@ def _skew_labels(
     task: Task, train: Any, test: Any, kind: str
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Skew labels of both splits over one vocabulary."""
-    if kind not in task.skew_kinds:
-        raise UserError(
-            "partition.skew",
-            f"{task.name} has no skew label '{kind}'",
-            fix=nearest(kind, [*task.skew_kinds, "cluster"]),
-        )
     (first, first_names), (second, second_names) = (
         task.skew_labels(split, kind) for split in (train, test)
     )

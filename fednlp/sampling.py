@@ -19,6 +19,8 @@ from fednlp.config import SamplingConfig
 from fednlp.errors import UserError
 from fednlp.random_streams import generator
 
+FEW = 64  # clients up to which inclusion probabilities are integrated
+
 
 @dataclass(frozen=True)
 class Sampler:
@@ -27,8 +29,8 @@ class Sampler:
     Attributes:
         clients: [K] ids of the clients that can be drawn.
         sizes: [K] their numbers of training examples.
-        probability: [K] chance that a cohort contains them; exact for uniform sampling, else
-            1 - exp(-t n^gamma) with t such that the sum is k (error O(1/K)).
+        probability: [K] chance that a cohort contains them; exact for uniform sampling and for up
+            to 64 clients, else 1 - exp(-t n^gamma) with t such that the sum is k (error O(1/K)).
     """
 
     seed: int
@@ -85,6 +87,8 @@ def _inclusion(rates: np.ndarray, k: int) -> np.ndarray:
         return np.ones(len(rates))
     if np.all(rates == rates[0]):
         return np.full(len(rates), k / len(rates))
+    if len(rates) <= FEW:
+        return _integrated_inclusion(rates, k)
     from scipy.optimize import brentq
 
     def excess(log_t: float) -> float:
@@ -93,3 +97,22 @@ def _inclusion(rates: np.ndarray, k: int) -> np.ndarray:
     low = np.log(1e-12 / rates.max())
     high = np.log(700.0 / rates.min())
     return -np.expm1(-np.exp(brentq(excess, low, high, xtol=1e-12)) * rates)
+
+
+def _integrated_inclusion(rates: np.ndarray, k: int) -> np.ndarray:
+    """Client i is drawn if fewer than k other clocks ring before its own; integrated over its time.
+
+    How many of the others have rung at a time is a sum of independent Bernoulli variables.
+    """
+    log_t = np.linspace(np.log(1e-9 / rates.max()), np.log(40.0 / rates.min()), 2000)
+    rung = -np.expm1(-np.exp(log_t) * rates[:, None])  # [K, times]
+    density = rates[:, None] * np.exp(log_t - np.exp(log_t) * rates[:, None])  # in log time
+    chance = np.empty(len(rates))
+    for i in range(len(rates)):
+        counts = np.zeros((k, len(log_t)))  # chance that c others have rung, c < k
+        counts[0] = 1.0
+        for others in np.delete(rung, i, axis=0):
+            counts[1:] = counts[1:] * (1.0 - others) + counts[:-1] * others
+            counts[0] *= 1.0 - others
+        chance[i] = density[i] @ counts.sum(0)
+    return np.minimum(chance * (k / chance.sum()), 1.0)

@@ -78,8 +78,9 @@ def _base(base: Any, path: Path) -> dict[str, Any]:
     return configuration.expanded(base)
 
 
-def _axis(name: str, entries: Any, path: Path) -> list[tuple[str, dict[str, Any]]]:
+def _axis(name: Any, entries: Any, path: Path) -> list[tuple[str, dict[str, Any]]]:
     if isinstance(entries, list) and entries:
+        _require_key(name, f"{path}: matrix")
         return [(f"{name} {_short(value)}", {name: value}) for value in entries]
     if isinstance(entries, dict) and entries:
         for label, changes in entries.items():
@@ -87,8 +88,15 @@ def _axis(name: str, entries: Any, path: Path) -> list[tuple[str, dict[str, Any]
                 raise UserError(
                     f"{path}: matrix.{name}.{label}", f"found {changes!r}", "a mapping of overrides"
                 )
+            for key in changes:
+                _require_key(key, f"{path}: matrix.{name}.{label}")
         return [(str(label), changes) for label, changes in entries.items()]
     raise UserError(f"{path}: matrix.{name}", f"found {entries!r}", "a list or named variants")
+
+
+def _require_key(key: Any, where: str) -> None:
+    if not isinstance(key, str):
+        raise UserError(where, f"found the key {key!r}", "a key of the configuration, as text")
 
 
 def _short(value: Any) -> str:

@@ -3,7 +3,8 @@
 By skew label: client k gets of the test examples of class c the part n_kc / N_c, with n_kc what
 it *holds* of that class in train (the achieved histogram, not the drawn one). Fractions are
 rounded at random and unbiased (draws.fair_counts): a client due 0.3 examples gets one in three
-splits of ten. Classes that train has not are shared in proportion to client size.
+splits of ten. Classes that no client holds in train are like nobody's data: their test examples
+belong to nobody.
 
 By natural key: a test example goes to the client that holds its key in train; examples with an
 unknown key belong to nobody.
@@ -23,15 +24,14 @@ from .partition import Split
 def share_by_label(
     test_labels: np.ndarray, histogram: LabelHistogram, generator: np.random.Generator
 ) -> Split:
-    """Test split [M] matched to the achieved train histogram; every test example is given out.
+    """Test split [M] matched to the achieved train histogram; classes held in train go out whole.
 
     For each class and client the count is within 1 of the exact proportion.
     """
     known = np.unique(histogram.labels)
-    codes = np.searchsorted(known, test_labels)
-    absent = known[np.minimum(codes, len(known) - 1)] != test_labels
-    codes[absent] = len(known)  # one class of their own, weighted by client size
-    wanted = np.bincount(codes, minlength=len(known) + 1)
+    places = np.flatnonzero(np.isin(test_labels, known))
+    codes = np.searchsorted(known, test_labels[places])
+    wanted = np.bincount(codes, minlength=len(known))
     entry_class = np.searchsorted(known, histogram.labels)
     entry_client = histogram.holders()
     order = generator.permutation(len(entry_class))  # rounding must not tie neighbours together
@@ -39,20 +39,17 @@ def share_by_label(
     starts = np.searchsorted(entry_class[order], np.arange(len(known) + 1))
     holders, classes, counts = [], [], []
     for label in np.flatnonzero(wanted):
-        if label < len(known):
-            entries = order[starts[label] : starts[label + 1]]
-            clients, weights = entry_client[entries], histogram.counts[entries]
-        else:
-            clients = generator.permutation(histogram.clients)
-            weights = np.bincount(entry_client, histogram.counts, histogram.clients)[clients]
-        given = fair_counts(weights, int(wanted[label]), generator)
-        holders.append(clients[given > 0])
+        entries = order[starts[label] : starts[label + 1]]
+        given = fair_counts(histogram.counts[entries], int(wanted[label]), generator)
+        holders.append(entry_client[entries[given > 0]])
         counts.append(given[given > 0])
         classes.append(np.full(len(counts[-1]), label))
     if not holders:
         return Split(np.zeros(0, np.int64), np.zeros(histogram.clients + 1, np.int64))
     parts = np.concatenate(holders), np.concatenate(classes), np.concatenate(counts)
-    return Split.from_owners(deal(codes, *parts, generator), histogram.clients)
+    owners = np.full(len(test_labels), -1, np.int64)
+    owners[places] = deal(codes, *parts, generator)
+    return Split.from_owners(owners, histogram.clients)
 
 
 def share_by_key(

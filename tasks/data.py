@@ -72,12 +72,7 @@ def load_corpus(
     Raises:
         DataError: a source that is missing, damaged, or not what the card promises.
     """
-    chosen = choose_source(card, source, data_root)
-    if sizes and chosen != "synthetic":
-        raise DataError(
-            f"dataset {card.name} sizes", f"given for the source {chosen}",
-            "sizes for embedded corpora only", "use limit",
-        )  # fmt: skip
+    chosen = check_request(card, source, data_root, sizes)
     tables, labels = _parsed(card, chosen, data_root, Path(cache_dir), sizes)
     if chosen != "synthetic":
         _check_counts(card, chosen, tables)
@@ -93,6 +88,26 @@ def load_corpus(
         synthetic=chosen == "synthetic",
         card=card,
     )
+
+
+def check_request(
+    card: DatasetCard, source: str, data_root: Path | None, sizes: Mapping[str, int] | None
+) -> Literal["local", "hub", "synthetic"]:
+    """The source to use, if it can give `sizes`; reads no data.
+
+    Raises:
+        DataError: the card does not have the wanted source, or sizes that it cannot give.
+    """
+    chosen = choose_source(card, source, data_root)
+    if chosen == "synthetic":
+        assert card.synthetic is not None
+        _sizes(card, card.synthetic, sizes)
+    elif sizes:
+        raise DataError(
+            f"dataset {card.name} sizes", f"given for the source {chosen}",
+            "sizes for embedded corpora only", "use limit",
+        )  # fmt: skip
+    return chosen
 
 
 def choose_source(

@@ -143,6 +143,12 @@ class DatasetCard(_Section):
         """Which of `local`, `hub` and `synthetic` the card has."""
         return tuple(self._declared_splits())
 
+    @property
+    def has_clients(self) -> bool:
+        """Whether its examples have natural clients; embedded corpora always do."""
+        by_hub = self.hub is not None and "client" in self.hub.columns
+        return self.client is not None or self.synthetic is not None or by_hub
+
     def _declared_splits(self) -> dict[str, tuple[SplitName, ...]]:
         given = {
             "local": self.local.files if self.local else None,

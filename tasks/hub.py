@@ -6,16 +6,13 @@ ever run. The same function loads a local directory laid out like the repository
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from tasks.dataset_card import HubSource
 from tasks.errors import DataError
+from tasks.network import quiet_download, surely_offline
 from tasks.readers.answers import check_answers
 from tasks.readers.reader import Record
 from tasks.readers.references import group_references
@@ -58,10 +55,10 @@ def _download(hub: HubSource, split: str, cache_dir: Path) -> Dataset:
     where = f"hub {hub.id} at {hub.revision[:12]}, split {split}"
     network = "a network connection or local files"
     fix = "connect, or set FEDNLP_DATA to the folder with the data"
-    if not Path(hub.id).is_dir() and _surely_offline():
+    if not Path(hub.id).is_dir() and surely_offline():
         raise DataError(where, "no network", network, fix)
     try:
-        with _quiet():
+        with quiet_download():
             return load_dataset(
                 hub.id, hub.config, data_files=hub.files, revision=hub.revision, split=split,
                 cache_dir=str(cache_dir),
@@ -71,38 +68,6 @@ def _download(hub: HubSource, split: str, cache_dir: Path) -> Dataset:
         raise DataError(
             where, f"could not be loaded ({type(error).__name__}: {reason})", network, fix
         ) from None
-
-
-def _surely_offline() -> bool:
-    """True where the hub's name does not resolve: the client would retry for half a minute."""
-    import huggingface_hub.constants as hub_constants
-
-    if getproxies() or hub_constants.HF_HUB_OFFLINE:  # a proxy resolves names; offline uses caches
-        return False
-    try:
-        socket.getaddrinfo(urlsplit(hub_constants.ENDPOINT).hostname, None)
-    except OSError:
-        return True
-    return False
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences progress bars and retries; what goes wrong is said once, in our own words."""
-    import huggingface_hub.utils.logging as hub_logging
-    from datasets import logging
-    from datasets.utils import disable_progress_bars, enable_progress_bars
-
-    before, hub_before = logging.get_verbosity(), hub_logging.get_verbosity()
-    logging.set_verbosity_error()
-    hub_logging.set_verbosity_error()
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        hub_logging.set_verbosity(hub_before)
-        enable_progress_bars()
 
 
 def _selected(hub: HubSource, dataset: Dataset, split: SplitName) -> Dataset:

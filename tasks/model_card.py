@@ -60,7 +60,7 @@ class LocalSource(_Section):
             path = Path(root) / path
         if not path.is_dir():
             raise DataError(
-                f"local.path: {self.path}",
+                "local.path",
                 f"no folder at {path}",
                 "a folder written by save_pretrained",
                 "check FEDNLP_DATA and the path",
@@ -129,6 +129,30 @@ class ModelCard(_Section):
         if self.scratch is not None and self.layers is not None:
             raise ValueError("layers is for pretrained weights; use scratch.layers")
         return self
+
+    def check_scratch(self, layers: int | None, max_length: int) -> None:
+        """Checks what a run asks of a model from scratch; other cards do not know their sizes.
+
+        Raises:
+            DataError: a number of layers, or sequences longer than the model's positions.
+        """
+        if self.scratch is None:
+            return
+        if layers is not None:
+            raise DataError(
+                "model.layers",
+                f"{layers} for {self.name}, which starts from scratch",
+                "no model.layers",
+                "set scratch.layers in a card of your own",
+            )
+        longest = self.scratch.max_positions
+        if self.scratch.architecture != "t5" and max_length > longest:  # T5's are relative
+            raise DataError(
+                f"model {self.name}: max_length",
+                str(max_length),
+                f"at most {longest}, the model's positions",
+                "lower max_length or choose another model",
+            )
 
     @property
     def kind(self) -> Literal["hub", "local", "scratch"]:

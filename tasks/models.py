@@ -15,6 +15,7 @@ from tasks.errors import DataError
 from tasks.freezing import freeze, freeze_unreached
 from tasks.lora import add_lora
 from tasks.model_card import ModelCard, ModelOverrides
+from tasks.network import surely_offline
 from tasks.scratch import scratch_config
 
 if TYPE_CHECKING:
@@ -157,13 +158,7 @@ def _from_scratch(
     import torch
 
     assert card.scratch is not None
-    if overrides.layers is not None:
-        raise DataError(
-            "model.layers",
-            f"{overrides.layers} for {card.name}, which starts from scratch",
-            "no model.layers",
-            "set scratch.layers in a card of your own",
-        )
+    card.check_scratch(overrides.layers, max_length)
     config = scratch_config(card.scratch, task.name, vocab_size=len(tokenizer))
     _adapt(config, f"model {card.name}", labels, tokenizer, overrides)
     _check_sizes(f"model {card.name}", config, tokenizer, max_length)
@@ -189,6 +184,7 @@ class _Source:
             self.where = f"model {card.name}: hub {card.hub.id}@{card.hub.revision[:8]}"
             self.path, self.fix = card.hub.id, "connect to the network once, or use a local folder"
             self.options["revision"] = card.hub.revision
+            self.options["local_files_only"] = surely_offline()  # earlier downloads still serve
 
     def _check(self, folder: Path) -> None:
         if not (folder / "config.json").is_file():

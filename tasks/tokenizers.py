@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError
 from tasks.model_card import ModelCard, TokenizerSettings
+from tasks.network import quiet_download, surely_offline
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -75,9 +76,11 @@ def _pretrained(card: ModelCard, data_root: Path | None) -> PreTrainedTokenizerF
     else:
         assert card.hub is not None
         source, options["revision"] = card.hub.id, card.hub.revision
+        options["local_files_only"] = surely_offline()  # what was downloaded before still serves
         fix = "connect to the network once, or use a local folder"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        with quiet_download():
+            tokenizer = AutoTokenizer.from_pretrained(source, **options)
     except Exception as error:  # the library raises many kinds for a file it cannot read
         reason = str(error).strip().splitlines()
         found = reason[0] if reason else type(error).__name__

@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Any
 
 from fednlp.results.load import FinishedRun
+from partitioners import PARTITIONERS
 
 SHARES = (0.90, 0.95, 0.99)
 Pair = tuple[FinishedRun, FinishedRun]  # federated, its reference
 SEED_KEYS = ("seed", "initial_weights", "frozen_weights")
+HASHES = ("partition", "data", "algorithm_source")  # of an identity, the first to tell runs apart
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,12 @@ class Gap:
     """One line of the gap table: one benchmark and method, over its seeds.
 
     last: the gap between the last models. to_share: for 90, 95 and 99 % of centralized, the
-    median (rounds, bytes) over seeds, or None where most seeds never reach it.
+    median (rounds, bytes) over seeds, or None where half of the seeds or more never reach it.
     """
 
     task: str
     data: str
+    sizes: str  # examples of train, validation and test
     synthetic: bool
     model: str
     partition: str
@@ -65,6 +68,7 @@ class Gap:
     rounds: int
     cohort: int
     partition_seed: int | None
+    unassigned: int  # test examples that are in no client's share
     metric: str
     budget: str
     seeds: tuple[int, ...]
@@ -90,7 +94,8 @@ class Gap:
         split = self.partition
         if self.partition_seed is not None:
             split += f" (split seed {self.partition_seed})"
-        return f"{data}, {self.model}, {split}, {self.rounds} rounds of {self.cohort}"
+        run = f"{self.rounds} rounds of {self.cohort}"
+        return f"{data}, {self.sizes} examples, {self.model}, {split}, {run}"
 
     def as_row(self) -> dict[str, Any]:
         """Flat plain data, for CSV and JSON."""
@@ -128,16 +133,54 @@ def _order(gap: Gap) -> tuple[str, str, float]:
 
 
 def _labels(table: list[Gap]) -> list[str]:
-    """Method names; where two of a benchmark would be the same, with the settings that differ."""
-    labels = []
-    for gap in table:
-        twins = [g for g in table if (g.benchmark, g.method) == (gap.benchmark, gap.method)]
-        contents = [_flat({**g.pairs[0][1].identity, **g.pairs[0][0].identity}) for g in twins]
-        own = contents[[g is gap for g in twins].index(True)]
-        differing = [k for k in own if any(c.get(k) != own[k] for c in contents)]
-        telling = [f"{k}={own[k]}" for k in differing if len(str(own[k])) < 24][:4]
-        labels.append(" ".join([gap.method, *telling]))
+    """Method names, no two alike in a benchmark.
+
+    Names that would be the same are told apart by the settings that differ, four at most; where
+    that is not enough, by the first 8 characters of the hash that differs (split, data, source);
+    and at last by those of the whole line.
+    """
+    labels = [gap.method for gap in table]
+    for telling in (_settings, _hash, _line):
+        groups: dict[tuple[str, str], list[int]] = {}
+        for number, gap in enumerate(table):
+            groups.setdefault((gap.benchmark, labels[number]), []).append(number)
+        for twins in (group for group in groups.values() if len(group) > 1):
+            words = telling([table[number].pairs[0] for number in twins])
+            for number, word in zip(twins, words, strict=True):
+                labels[number] = " ".join(filter(None, [labels[number], word]))
     return labels
+
+
+def _settings(twins: list[Pair]) -> list[str]:
+    return _differing(twins, lambda own: [k for k, v in own.items() if len(str(v)) < 24], 4)
+
+
+def _hash(twins: list[Pair]) -> list[str]:
+    return _differing(twins, lambda own: [k for k in HASHES if k in own], 1)
+
+
+def _line(twins: list[Pair]) -> list[str]:
+    return [hashlib.sha256(f"{series(f)} {series(c)}".encode()).hexdigest()[:8] for f, c in twins]
+
+
+def _differing(
+    twins: list[Pair], keys: Callable[[dict[str, Any]], list[str]], most: int
+) -> list[str]:
+    """`key=value` of the keys in which an identity is not like those of all its twins."""
+    contents = [_contents(*pair) for pair in twins]
+    words = []
+    for own in contents:
+        telling = [k for k in keys(own) if any(c.get(k) != own[k] for c in contents)]
+        values = {k: str(own[k])[:8] if k in HASHES else own[k] for k in telling[:most]}
+        words.append(" ".join(f"{k}={v}" for k, v in values.items()))
+    return words
+
+
+def _contents(federated: FinishedRun, reference: FinishedRun) -> dict[str, Any]:
+    """What makes a line: the run's settings, then those that only its reference has."""
+    own, central = _flat(federated.identity), _flat(reference.identity)
+    apart = {f"centralized.{k}": v for k, v in central.items() if own.get(k) != v}
+    return {k: v for k, v in {**own, **apart}.items() if k.split(".")[-1] not in SEED_KEYS}
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -173,6 +216,7 @@ def _gap(pairs: list[Pair]) -> Gap:
     return Gap(
         task=first.task,
         data=first.data.name,
+        sizes="/".join(map(str, first.data.examples.values())),
         synthetic=first.data.synthetic,
         model=first.model.name,
         partition=partition_name(provenance),
@@ -182,6 +226,7 @@ def _gap(pairs: list[Pair]) -> Gap:
         rounds=first.costs.rounds,
         cohort=int(pairs[0][0].identity["sampling"]["clients_per_round"]),
         partition_seed=provenance.get("seed"),
+        unassigned=int(provenance.get("achieved", {}).get("test_unassigned", 0)),
         metric=key,
         budget=reference.budget or "matched",
         seeds=tuple(f.result.seed for f, _ in pairs),
@@ -210,9 +255,13 @@ def _both(pairs: list[Pair], key: str) -> tuple[float, float]:
 
 
 def _reach(pairs: list[Pair], share: float) -> tuple[int, int] | None:
-    """Lower median over seeds of the first round at the threshold; never counts as infinity."""
+    """Median over seeds of the first round at the threshold; never counts as infinity.
+
+    Of two middle values the later: a share counts as reached where more than half of the seeds
+    got there by then.
+    """
     reached = sorted(_first_round(f, c, share) or (math.inf, math.inf) for f, c in pairs)
-    rounds, sent = reached[(len(reached) - 1) // 2]
+    rounds, sent = reached[len(reached) // 2]
     return None if rounds == math.inf else (int(rounds), int(sent))
 
 
@@ -231,12 +280,18 @@ def _first_round(
 
 
 def partition_name(provenance: dict[str, Any]) -> str:
-    """For example `dirichlet(alpha=0.1), 100 clients`."""
-    parameters = provenance.get("parameters") or {}
+    """For example `dirichlet(alpha=0.1) by label, 100 clients`: all that was asked of a split."""
+    parameters = dict(provenance.get("parameters") or {})
+    for key, usual in (("min_size", 1), ("held_out", 0.0)):
+        if provenance.get(key, usual) != usual:
+            parameters[key] = provenance[key]
     inside = ", ".join(f"{k}={v}" for k, v in parameters.items() if v is not None)
-    name = str(provenance.get("partitioner", "file"))
-    clients = f"{provenance.get('clients', '?')} clients"
-    return f"{name}({inside}), {clients}" if inside else f"{name}, {clients}"
+    partitioner = str(provenance.get("partitioner", "file"))
+    name = f"{partitioner}({inside})" if inside else partitioner
+    by_label = partitioner in PARTITIONERS and "labels" in PARTITIONERS[partitioner].needs
+    if by_label and provenance.get("skew"):
+        name += f" by {provenance['skew']}"
+    return f"{name}, {provenance.get('clients', '?')} clients"
 
 
 def client_name(client: dict[str, Any]) -> str:

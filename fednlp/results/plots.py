@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from fednlp.results.gap import Gap, gaps
+from fednlp.errors import UserError
+from fednlp.results.gap import Gap
 from fednlp.results.load import FinishedRun
 
 # Okabe and Ito's palette: distinguishable without colour vision; markers say the same again
@@ -16,15 +18,23 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
-def plot_directory(runs: list[FinishedRun], target: Path) -> list[Path]:
-    """One figure per benchmark of the gap table, as PNG and SVG; returns the PNG paths."""
+def plot_gaps(table: list[Gap], target: Path) -> list[Path]:
+    """One figure per benchmark of a gap table, as PNG and SVG; returns the PNG paths.
+
+    Raises:
+        UserError: the directory `target` cannot be made.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     figures: dict[str, list[Gap]] = {}
-    for gap in gaps(runs):
+    for gap in table:
         figures.setdefault(gap.benchmark, []).append(gap)
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        found = f"cannot be made ({error.strerror})"
+        raise UserError(str(target), found, "a directory for plots", "move what is there") from None
     return [_figure(name, members, target) for name, members in figures.items()]
 
 
@@ -32,8 +42,8 @@ def _figure(name: str, members: list[Gap], target: Path) -> Path:
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
-    methods = {gap.method: [run for run, _ in gap.pairs] for gap in members}
-    for number, (method, runs) in enumerate(methods.items()):
+    for number, gap in enumerate(members):
+        runs = [run for run, _ in gap.pairs]
         style: dict[str, Any] = {
             "color": _COLOURS[number % len(_COLOURS)],
             "marker": _MARKERS[number % len(_MARKERS)],
@@ -41,10 +51,10 @@ def _figure(name: str, members: list[Gap], target: Path) -> Path:
             "markevery": 0.1,
         }
         rounds, middle, low, high = _band(runs)
-        left.plot(rounds, middle, label=method, **style)
+        left.plot(rounds, middle, label=gap.method, **style)
         left.fill_between(rounds, low, high, color=style["color"], alpha=0.15, linewidth=0)
         sent = [mean(run.cumulative_bytes()[n - 1] for run in runs) / 1e6 for n in rounds]
-        right.plot(sent, middle, label=method, **style)
+        right.plot(sent, middle, label=gap.method, **style)
     first = members[0].pairs[0][0].result
     central = {run.result.id: run for gap in members for _, run in gap.pairs}
     floor = first.floor["validation"][first.primary_metric]
@@ -93,4 +103,10 @@ def _reference_lines(left: Any, right: Any, central: Iterable[FinishedRun], floo
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.=]+", "-", text).strip("-")
+    """A file name; the end of a long one is a hash of it all."""
+    slug = re.sub(r"[^A-Za-z0-9.=]+", "-", text).strip("-")
+    return (
+        slug
+        if len(slug) <= 180
+        else f"{slug[:171]}-{hashlib.sha256(slug.encode()).hexdigest()[:8]}"
+    )

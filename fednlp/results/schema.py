@@ -33,7 +33,8 @@ class Costs(Record):
     """What the run consumed; bytes count every participating client, both directions apart.
 
     bytes_base: one-time download of frozen weights by every client that took part.
-    device_seconds: local training and aggregation; evaluation apart; wall_seconds: everything.
+    device_seconds: local training and aggregation; evaluation apart. wall_seconds: the rounds and
+    what follows them (tests, clients' scores, clients trained alone); preparing data is in neither.
     peak_memory_bytes: largest resident set of the process that concluded the run, since it began
     or continued the run; on a GPU, what torch allocated there at most is `peak_device_bytes`.
     """

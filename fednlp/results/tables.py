@@ -144,6 +144,11 @@ def footnotes(gaps: list[Gap]) -> list[str]:
     ]
     for shared in sorted({g.benchmark for g in gaps if g.centralized <= g.floor}):
         notes.append(f"{shared}: centralized does not beat the floor, so its gap means nothing.")
+    for shared, left in sorted({(g.benchmark, g.unassigned) for g in gaps if g.unassigned}):
+        notes.append(
+            f"{shared}: {left} test examples are like no client's data and in no client's share; "
+            "the pooled test has them."
+        )
     if any(len(g.seeds) == 1 for g in gaps):
         notes.append("One seed: there is no interval.")
     if any(1 < len(g.seeds) < 6 for g in gaps):

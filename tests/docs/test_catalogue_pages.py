@@ -11,9 +11,10 @@ import pytest
 from markdown_pages import blocks, code, page, table
 
 from fednlp import config as configuration
-from fednlp import cpu_linear, occurring_rows
+from fednlp import occurring_rows
 from fednlp.cards import dataset_card, model_card
 from fednlp.config import EvaluationConfig
+from fednlp.cpu_kernels import linear
 from fednlp.evaluation import BOOTSTRAP_SAMPLES
 from fednlp.experiment import GENERATED_VALIDATION, Experiment
 from fednlp.partitioning import CLUSTERS
@@ -135,6 +136,6 @@ def test_numbers_in_the_text_are_those_of_the_code() -> None:
         f"{GENERATED_VALIDATION} examples unless",
         f"multiple of {multiple} up to {limit} tokens, of {batches._LAST_STEP} above",
         f"{occurring_rows.WORTH:,} weights",
-        f"at least {cpu_linear.NARROW} wide",
+        f"at least {linear.NARROW} wide",
     ):
         assert stated in text, stated

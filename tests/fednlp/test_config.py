@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,7 +153,11 @@ ADAMW = {"optimizer": "adamw", "lr": 0.001}
         ({"algorithm": {"name": "fedprox", "nu": 1}}, ["algorithm.nu: unknown key; known: mu"]),
         ({"algorithm": {"name": "fedprox", "muu": 1}}, ["algorithm.muu", "did you mean 'mu'?"]),
         ({"algorithm": {"name": "fedprox", "mu": -1}}, ["algorithm.mu", "-1", ">= 0"]),
-        ({"algorithm": {"name": "fedprox", "mu": "big"}}, ["algorithm.mu", "'big'"]),
+        (
+            {"algorithm": {"name": "fedprox", "mu": "big"}},
+            ["algorithm.mu", "'big'; expected a valid number"],
+        ),
+        ({"algorithm": {"name": "fedavg", "mu": 1}}, ["algorithm.mu: unknown key; none is known"]),
         ({"algorithm": {"name": "fedavg", "server": {"lr": 1}}}, ["algorithm.server", "server"]),
         ({"algorithm": "nowhere.py:Mine"}, ["nowhere.py", "no such file"]),
         (
@@ -216,6 +221,12 @@ def test_the_keys_that_are_named_are_keys_that_may_be_set(refused):
 def test_show_refuses_what_run_refuses(refused):
     for changes in ({"algorithm": "fedavgg"}, {"partition.clients": 97}, {"client.lrr": 1}):
         assert refused(changes, by="show") == refused(changes)
+
+
+def test_show_prints_nothing_above_an_error(small_data, tmp_path):
+    written(tmp_path, bad=small_data({"partition.clients": 97}))  # found when the data are read
+    answer = command("show", tmp_path / "bad.yaml")
+    assert answer.one_line() and not answer.out
 
 
 def test_a_diverging_run_is_told_apart_from_a_bug(small_data, tmp_path):
@@ -494,6 +505,8 @@ def test_a_suite_is_the_product_of_its_axes_and_seeds(suite_file):
         ({"matrix": {"algorithm": []}}, ["suite.yaml: matrix.algorithm", "list"]),
         ({"matrix": {"algorithm": "fedavg"}}, ["suite.yaml: matrix.algorithm", "'fedavg'"]),
         ({"matrix": {"x": {"one": 3}}}, ["suite.yaml: matrix.x.one", "found 3"]),
+        ({"matrix": {1: [2]}}, ["suite.yaml: matrix", "key 1"]),
+        ({"matrix": {"x": {"one": {3: 3}}}}, ["suite.yaml: matrix.x.one", "key 3"]),
         ({"matrix": {"client.lrr": [1, 2]}}, ["suite.yaml", "client.lrr 1", "did you mean 'lr'"]),
         ({"matrix": {"x": {"one": {"client.optimizer": "adamw", "client.momentum": 0.5}}}},
          ["suite.yaml", "one", "client.momentum"]),
@@ -509,6 +522,43 @@ def test_a_bad_suite_is_one_line_before_anything_runs(changes, words, suite_file
     line = command("suite", suite_file(**changes), "--out", out).one_line()
     assert all(word in line for word in words), line
     assert not list(out.glob("*/*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"partition.skew": "mood"}, ["partition.skew", "'mood'"]),
+        (
+            {"partition": {"name": "cluster", "alpha": 1.0, "clients": 4, "encoder": "tiny"}},
+            ["partition.encoder", "from scratch"],
+        ),
+        ({"partition.encoder": "bert-base-uncased"}, ["partition.encoder", "clusters nothing"]),
+        ({"model.layers": 1}, ["model.layers", "from scratch"]),
+        ({"tokens.max_length": 4096}, ["max_length", "4096", "256"]),
+        ({"dataset": "synthetic_facts", "tokens.doc_stride": 48}, ["tokens.doc_stride", "48"]),
+        ({"dataset.sizes.tarin": 5}, ["sizes.tarin", "train"]),
+        ({"dataset": {"name": "squad", "sizes": {"train": 5}}}, ["sizes", "use limit"]),
+        ({"dataset": "e2e_nlg", "partition": "natural"}, ["partition.name", "natural clients"]),
+    ],
+    ids=lambda value: next(reversed(value)) if isinstance(value, dict) else "",
+)
+def test_what_cards_tell_is_found_before_a_suite_starts(changes, words, suite_file, tmp_path):
+    """Not after hours, when the turn of the last run comes."""
+    out, matrix = tmp_path / "runs", {"x": {"good": {}, "bad": changes}}
+    line = command("suite", suite_file(matrix=matrix), "--out", out).one_line()
+    assert all(word in line for word in ["(bad / seed 0)", *words]), line
+    assert not list(out.glob("*/*"))
+
+
+def test_a_suite_plots_its_own_runs_if_there_is_a_gap(small_data, tmp_path):
+    out = tmp_path / "runs"
+    written(tmp_path, one=small_data(), suite={"base": "one.yaml"})
+    alone = command("suite", tmp_path / "suite.yaml", "centralized.budget=none", "--out", out)
+    assert alone.code == 0 and not (out / "plots").exists(), alone.err
+    assert command("run", tmp_path / "one.yaml", "rounds=1", "--out", out).code == 0
+    assert command("suite", tmp_path / "suite.yaml", "--out", out).code == 0
+    (path,) = (out / "plots").glob("*.png")
+    assert "2-rounds" in path.name
 
 
 # the door ---------------------------------------------------------------------------------------
@@ -600,6 +650,9 @@ def test_run_prints_the_table_and_its_folders(small_data, tmp_path):
     assert ": round " not in again.out and "Gap to centralized" in again.out
     plotted = command("plot", tmp_path / "runs")
     assert plotted.code == 0 and list((tmp_path / "runs" / "plots").iterdir())
+    shutil.rmtree(tmp_path / "runs" / "plots")
+    (tmp_path / "runs" / "plots").touch()
+    assert "plots: cannot be made" in command("plot", tmp_path / "runs").one_line()
 
 
 def test_messages_of_user_errors_are_one_line_whatever_they_quote():

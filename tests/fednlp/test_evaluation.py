@@ -11,8 +11,10 @@ from harness import DATASETS, experiment, run
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
+from fednlp import experiment as experiments
 from fednlp.evaluation import Evaluator
 from partitioners.partition import Partition
+from tasks.text_classification import TextClassification
 
 ALONE = {"centralized.budget": "none"}
 SKEWED = {"name": "dirichlet_per_class", "alpha": 1.0, "clients": 5}
@@ -111,6 +113,22 @@ def test_predictions_are_in_the_order_of_the_official_test_split(task, scored):
     outcome = with_weights.test(final_state(finished)["weights"])
     assert [json.loads(p) for p in predictions["last_prediction"]] == outcome.predictions
     assert outcome.scored.metrics == finished.result.last.test
+
+
+def test_test_examples_like_no_clients_data_are_nobodys(small_config, tmp_path, monkeypatch):
+    """Test articles that train lacks: no client is judged on them, and the result says so."""
+    kind, changes = "of other articles", {"partition.skew": "label", "rounds": 1}
+    config = small_config(changes, **ALONE)
+
+    def labels(self, examples, wanted):
+        return np.zeros(len(examples), np.int64), [kind if len(examples) == 80 else wanted]
+
+    monkeypatch.setattr(TextClassification, "skew_labels", labels)
+    monkeypatch.setattr(experiments, "_partition", experiments._partition.__wrapped__)
+    finished = run(config, tmp_path)
+    assert (finished.result.clients.scored, finished.result.clients.coverage) == (0, 0.0)
+    assert any("80 of 80 test examples are in no client's" in n for n in finished.result.notes)
+    assert len(pd.read_parquet(finished.path / "predictions.parquet")) == 80
 
 
 def test_the_worst_decile_of_twenty_clients_is_the_mean_of_two(small_config, tmp_path):

@@ -14,6 +14,7 @@ from scipy import stats
 from fednlp.results import tables
 from fednlp.results.gap import Estimate, gaps
 from fednlp.results.load import FinishedRun
+from fednlp.results.plots import plot_gaps
 from fednlp.results.schema import Costs, Data, Model, Reference, Result, Score
 
 FLOOR = 0.2
@@ -29,6 +30,8 @@ def finished(
     budget="matched",
     algorithm="FedAvg",
     identity=None,
+    partition=None,
+    sizes=None,
     variant="",
     floor=FLOOR,
 ):
@@ -55,14 +58,16 @@ def finished(
     ]  # fmt: skip
     result = Result(
         kind=kind,
-        id=reference(budget, variant) if central else f"{algorithm} {identity} {seed}",
+        id=reference(budget, variant)
+        if central
+        else f"{algorithm} {identity} {partition} {sizes} {seed}",
         folder="",
         task="text_classification",
-        data=Data(name="topics", fingerprint="f", synthetic=True, examples={"test": 100}),
+        data=Data(name="topics", fingerprint="f", synthetic=True, examples=sizes or {"test": 100}),
         model=Model(name="tiny", trainable=10, frozen=0),
         partition=None if central else {
             "partitioner": "dirichlet", "parameters": {"alpha": 0.1}, "clients": 10,
-            "achieved": {"js_distance": 0.4},
+            "achieved": {"js_distance": 0.4}, **(partition or {}),
         },
         algorithm=None if central else {"name": algorithm, "server": {"name": "SGD", "lr": 1.0}},
         client={"optimizer": "sgd", "lr": 0.1},
@@ -213,8 +218,9 @@ def test_the_share_over_seeds_is_a_median_in_which_never_is_last():
     assert reached(5, 2, 3) == (3, 300)
     assert reached(None, 2, 3) == (3, 300)
     assert reached(None, None, 3) is None  # most never reach it
-    assert reached(2, 4) == (2, 200)  # two seeds: the lower one
-    assert reached(None, 4) == (4, 400)  # half of them is not most
+    assert reached(2, 4) == (4, 400)  # two seeds: the later one
+    assert reached(None, 4) is None  # half of them is not most
+    assert reached(None, 5, 2, 3) == (5, 500)
 
 
 # which runs belong together -----------------------------------------------------------------------
@@ -226,6 +232,83 @@ def test_methods_and_settings_have_lines_of_their_own():
     table = gaps(runs)
     assert sorted(round(g.gap.mean, 3) for g in table) == [0.1, 0.15, 0.2]
     assert {g.algorithm for g in table} == {"FedAvg", "FedProx"}
+
+
+def test_splits_that_differ_are_benchmarks_of_their_own():
+    """All that was asked of a split, and the sizes of the data, are in the head of a block."""
+    variants = [
+        {"partition": {"skew": "label"}},
+        {"partition": {"skew": "source"}},
+        {"partition": {"skew": "label", "min_size": 5}},
+        {"partition": {"skew": "label", "held_out": 0.2}},
+        {"partition": {"skew": "label", "seed": 1}},
+        {"partition": {"skew": "label"}, "sizes": {"test": 50}},
+    ]
+    runs = [finished("centralized", 0, 0.9)]
+    for number, options in enumerate(variants):
+        identity = {"partition": f"{number}" * 64, "data": "f" * 64}
+        runs.append(finished("federated", 0, 0.8, identity=identity, **options))
+    table = gaps(runs)
+    assert len({gap.benchmark for gap in table}) == len(table) == len(variants)
+    assert {gap.method for gap in table} == {"FedAvg [sgd 0.1]"}
+    heads = " ".join(gap.benchmark for gap in table)
+    for words in ("dirichlet(alpha=0.1) by source", "min_size=5", "held_out=0.2", "50 examples"):
+        assert words in heads, words
+
+
+def test_stored_splits_are_told_apart_by_their_checksum():
+    runs = [finished("centralized", 0, 0.9)]
+    for split in ("a1", "b2"):
+        identity = {"partition": split * 32}
+        runs.append(
+            finished("federated", 0, 0.8, identity=identity, partition={"partitioner": "file"})
+        )
+    assert sorted(gap.method.split()[-1] for gap in gaps(runs)) == [
+        "partition=a1a1a1a1", "partition=b2b2b2b2",
+    ]  # fmt: skip
+
+
+def test_no_two_lines_of_a_benchmark_have_one_name():
+    """Whatever it is that they differ in: here, a setting too long to show."""
+    runs = [finished("centralized", 0, 0.9)]
+    runs += [finished("federated", 0, 0.8, identity={"note": c * 30}) for c in "xyz"]
+    assert len({gap.method for gap in gaps(runs)}) == 3
+
+
+def test_a_reference_at_its_own_rate_is_named():
+    runs = [finished("centralized", 0, 0.9, identity={"client": {"lr": 0.1}})]
+    runs += [finished("centralized", 0, 0.94, variant="t", identity={"client": {"lr": 0.3}})]
+    both = [("matched", ""), ("matched", "t")]
+    runs += [finished("federated", 0, 0.8, budget=both, identity={"client": {"lr": 0.1}})]
+    names = {gap.method for gap in gaps(runs)}
+    assert names == {"FedAvg [sgd 0.1]", "FedAvg [sgd 0.1] centralized.client.lr=0.3"}
+
+
+def test_every_line_is_drawn(tmp_path, monkeypatch):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    drawn = []
+    monkeypatch.setattr(plt, "close", drawn.append)
+    table = gaps([
+        finished("centralized", 0, 0.9),
+        *(finished("federated", 0, 0.8, identity={"partition": c * 64}) for c in "ab"),
+    ])  # fmt: skip
+    (path,) = plot_gaps(table, tmp_path / "plots")
+    assert path.is_file() and path.with_suffix(".svg").is_file()
+    names = [text.get_text() for text in drawn[0].axes[1].get_legend().get_texts()]
+    assert {gap.method for gap in table} <= set(names)
+
+
+def test_test_examples_that_are_nobodys_are_told(table):
+    assert "no client's share" not in " ".join(tables.footnotes(table))
+    partition = {"achieved": {"test_unassigned": 30}}
+    found = gaps([
+        finished("centralized", 0, 0.9), finished("federated", 0, 0.8, partition=partition),
+    ])  # fmt: skip
+    assert "30 test examples" in " ".join(tables.footnotes(found))
 
 
 def test_two_budgets_are_two_lines():

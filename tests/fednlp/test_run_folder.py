@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pytest
 import torch
 from harness import forked
 
+from fednlp import conclusion
 from fednlp.errors import UserError
 from fednlp.results import files
 from fednlp.results.load import load_run, load_runs
@@ -424,6 +426,15 @@ def test_costs_are_the_sums_of_the_rounds(finished):
     assert (central.result.costs.bytes_up, central.result.costs.bytes_down) == (0, 0)
     vector = 4 * federated.result.model.trainable
     assert federated.result.costs.bytes_up == federated.result.costs.bytes_down == 4 * vector
+
+
+def test_wall_seconds_count_clients_trained_alone(small_config, tmp_path, monkeypatch):
+    from harness import run
+
+    monkeypatch.setattr(conclusion, "train_alone", lambda *parts: time.sleep(1.0))
+    made = run(small_config({"rounds": 1, "centralized.budget": "none"}), tmp_path)
+    rounds = sum(record["wall_seconds"] for record in made.rounds)
+    assert made.result.costs.wall_seconds > rounds + 1.0
 
 
 def test_selection_is_by_validation_and_both_rounds_are_reported(small_config, tmp_path):

@@ -48,6 +48,24 @@ def test_inclusion_probabilities_match_the_draws(name, gamma):
     assert drawn.probability.sum() == pytest.approx(10)
 
 
+def test_few_clients_have_exact_inclusion_probabilities():
+    """One draw: proportional to size. All but one: by counting orders of three clocks."""
+    sizes = np.array([1000, 1, 1, 1])
+    assert sampler("proportional", 1, sizes=sizes).probability == pytest.approx(sizes / 1003)
+    a, b, c = 5.0, 2.0, 1.0
+    last_c = (a / 8) * (b / 3) + (b / 8) * (a / 6)  # the client of size 1 comes last
+    last_b = (a / 8) * (c / 3) + (c / 8) * (a / 7)
+    found = sampler("proportional", 2, sizes=np.array([5, 2, 1])).probability
+    assert found == pytest.approx([last_c + last_b, 1 - last_b, 1 - last_c], abs=1e-6)
+
+
+def test_integral_and_approximation_meet_where_one_replaces_the_other(monkeypatch):
+    sizes = np.tile([1, 3, 10, 30], 16)
+    exact = sampler("proportional", 8, sizes=sizes).probability
+    monkeypatch.setattr("fednlp.sampling.FEW", 0)
+    assert sampler("proportional", 8, sizes=sizes).probability == pytest.approx(exact, rel=0.03)
+
+
 def test_weights_do_not_count_size_twice():
     """Horvitz-Thompson: the weighted total of a cohort estimates the population's total."""
     sizes = np.tile([1, 10, 100], 30)

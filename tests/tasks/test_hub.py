@@ -242,7 +242,7 @@ def test_no_network_is_one_line(tmp_path, monkeypatch):
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    monkeypatch.setattr("tasks.hub.getproxies", dict)
+    monkeypatch.setattr("tasks.network.getproxies", dict)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with pytest.raises(DataError) as error:
         load_corpus(hub_card(), data_root=None, cache_dir=tmp_path)

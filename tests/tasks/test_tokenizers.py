@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from small_models import (
 )
 
 from tasks.errors import DataError
+from tasks.model_card import ModelCard
 from tasks.tokenizers import load_tokenizer, tokenizer_hash
 
 __all__ = ["folders", "tokenizer"]
@@ -184,3 +186,22 @@ def test_minilm_tokenizer(tmp_path):
         "[SEP]",
     ]
     assert digest == load_tokenizer(card, lambda: [], tmp_path)[1]
+
+
+def test_a_hub_tokenizer_without_network_is_one_line_at_once(monkeypatch, capfd):
+    """Not a minute of retries with their log: the hub's client is told that it is offline."""
+    asked = []
+
+    def fail(*args, **kwargs):
+        asked.append(args)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    monkeypatch.setattr("tasks.network.getproxies", dict)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    card = ModelCard(name="far", description="x", licence="x", tasks=["seq2seq"],
+                     hub={"id": "nobody/nothing", "revision": "0" * 40})  # fmt: skip
+    with pytest.raises(DataError, match=r"model far: tokenizer: .*connect to the network") as error:
+        load_tokenizer(card, list, Path("unused"))
+    assert "\n" not in str(error.value) and len(asked) == 1
+    assert capfd.readouterr() == ("", "")
