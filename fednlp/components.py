@@ -6,11 +6,11 @@ and names the nearest known one.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import hashlib
 import importlib.util
 import inspect
+import json
 import sys
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -21,6 +21,8 @@ from algorithms import ALGORITHMS, SERVER_OPTIMIZERS
 from algorithms.algorithm import Algorithm, ClientOptimizer
 from fednlp.config import ClientConfig, RunConfig
 from fednlp.errors import UserError, is_user_error, nearest, relocated
+from fednlp.hooks import Hooks, blaming, is_published, source_place
+from fednlp.source_code import canonical
 
 
 def algorithm_class(name: str) -> type[Algorithm]:
@@ -78,7 +80,8 @@ def _plain(name: str) -> str:
 
 def make(cls: type, parameters: dict[str, Any], where: str) -> Any:
     """Builds a dataclass from YAML values, checked against its typed fields."""
-    hints = get_type_hints(cls)
+    with blaming(cls, "__init__", where):
+        hints = get_type_hints(cls)
     fields = {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.init}
     if inspect.isabstract(cls):
         unwritten = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
@@ -102,18 +105,13 @@ def make(cls: type, parameters: dict[str, Any], where: str) -> Any:
                 error.errors(include_url=False)[0]["msg"].lower().replace("input should be ", "")
             )
             raise UserError(f"{where}.{key}", f"found {value!r}", message) from None
+    for f in dataclasses.fields(cls):
+        optional = (f.default, f.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
+        if f.init and f.name not in values and not optional:
+            raise UserError(f"{where}.{f.name}", "is missing", fix="add it")
     try:
-        return cls(**values)
-    except TypeError:
-        missing = [
-            f.name
-            for f in dataclasses.fields(cls)
-            if f.init
-            and f.name not in values
-            and f.default is dataclasses.MISSING
-            and f.default_factory is dataclasses.MISSING
-        ]
-        raise UserError(f"{where}.{missing[0]}", "is missing", fix="add it") from None
+        with blaming(cls, "__post_init__", where):
+            return cls(**values)
     except ValueError as error:
         if is_user_error(error):
             raise relocated(error, f"{where}.") from None
@@ -135,6 +133,7 @@ def build_algorithm(config: RunConfig) -> Algorithm:
     if "server" in config.algorithm.parameters:
         raise UserError("algorithm.server", "unknown key", fix="use the section 'server'")
     algorithm: Any = make(cls, config.algorithm.parameters, "algorithm")
+    _require_plain_fields(algorithm)
     if config.server.optimizer is not None or config.server.parameters:
         if not hasattr(algorithm, "server"):
             name = config.algorithm.name
@@ -148,8 +147,23 @@ def build_algorithm(config: RunConfig) -> Algorithm:
             "over all clients",
             "uniform",
         )
-    algorithm.check(client_optimizer(config.client))
+    Hooks(algorithm).check(client_optimizer(config.client))
     return algorithm
+
+
+def _require_plain_fields(algorithm: Algorithm) -> None:
+    """A method's fields stand in its run's identity and result, which are JSON."""
+    cls = type(algorithm)
+    for name, value in describe(algorithm).items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise UserError(
+                f"algorithm.{name}" if is_published(cls) else source_place(cls, name),
+                f"a field of value {value!r:.80}",
+                "plain data: finite numbers, text, lists, mappings",
+                "make other objects in a hook",
+            ) from None
 
 
 def _server_optimizer(config: RunConfig, default: type) -> Any:
@@ -184,7 +198,7 @@ def describe(component: Any) -> dict[str, Any]:
 def source_hash(algorithm: Algorithm) -> str:
     """SHA-256 of the code of a method, its server optimizer and their bases.
 
-    Comments and docstrings do not count; nor does the standard library.
+    Comments, docstrings and the version of Python do not count; nor does the standard library.
     """
     classes = [*type(algorithm).__mro__]
     classes += [c for v in vars(algorithm).values() for c in type(v).__mro__]
@@ -192,17 +206,5 @@ def source_hash(algorithm: Algorithm) -> str:
     digest = hashlib.sha256()
     for name in sorted(modules):
         if name.startswith(("algorithms", "fednlp_method_")):
-            tree = ast.parse(inspect.getsource(sys.modules[name]))
-            digest.update(ast.dump(_Undocumented().visit(tree)).encode())
+            digest.update(canonical(inspect.getsource(sys.modules[name])).encode())
     return digest.hexdigest()
-
-
-class _Undocumented(ast.NodeTransformer):
-    def _strip(self, node: Any) -> Any:
-        self.generic_visit(node)
-        first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(getattr(first, "value", None), ast.Constant):
-            node.body = node.body[1:]
-        return node
-
-    visit_Module = visit_ClassDef = visit_FunctionDef = _strip

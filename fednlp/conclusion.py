@@ -13,12 +13,14 @@ from torch import Tensor
 
 from fednlp.components import describe
 from fednlp.config import central_client
-from fednlp.environment import peak_device_memory, peak_memory
+from fednlp.environment import environment_notes, peak_device_memory, peak_memory
 from fednlp.evaluation import Evaluator, TestOutcome
 from fednlp.experiment import SPLITS, Experiment
 from fednlp.flat_model import digest
+from fednlp.hooks import Hooks
 from fednlp.identity import Identity
 from fednlp.local_only import train_alone
+from fednlp.places import card_title
 from fednlp.results import files
 from fednlp.results.run_folder import RunFolder
 from fednlp.results.schema import (
@@ -60,13 +62,13 @@ def conclude(
         folder=folder.path.name,
         task=experiment.corpus.task,
         data=Data(
-            name=config.dataset.name,
+            name=card_title(config.dataset.name),
             fingerprint=experiment.corpus.fingerprint,
             synthetic=experiment.corpus.synthetic,
             examples={split: len(experiment.corpus.splits[split]) for split in SPLITS},
         ),
         model=Model(
-            name=config.model.name,
+            name=card_title(config.model.name),
             trainable=experiment.model.weights.numel(),
             frozen=experiment.model.frozen,
         ),
@@ -83,7 +85,7 @@ def conclude(
         references=references or [],
         clients=clients,
         costs=_costs(experiment, rounds, evaluator.seconds, began),
-        notes=_notes(experiment, kind),
+        notes=[*_notes(experiment, kind), *environment_notes(folder.path)],
     )
     files.write_bytes(
         folder.path / "result.json", (result.model_dump_json(indent=1) + "\n").encode()
@@ -202,7 +204,8 @@ def _personal_weights(
 ) -> Tensor | None:
     state = folder.client_state(client, best=True) or {}
     moved = {name: tensor.to(experiment.device) for name, tensor in state.items()}
-    return experiment.algorithm.personal(weights.to(experiment.device), moved)
+    method, place = Hooks(experiment.algorithm), f"client {client}, after the last round"
+    return method.personal(weights.to(experiment.device), moved, place)
 
 
 def _summary(table: pd.DataFrame, personal: bool) -> ClientScores:

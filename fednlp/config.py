@@ -8,18 +8,37 @@ algorithm, a partitioner and a server optimizer are checked against the fields o
 
 from __future__ import annotations
 
+import os
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from fednlp.errors import UserError, nearest
+from fednlp.places import is_card_path
 from fednlp.yaml_files import Places, load_mapping, parse_value
 
 Positive = Annotated[int, Field(gt=0, le=10**9)]
 Count = Annotated[int, Field(ge=0, le=2**62)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+# A run folder keeps its configuration, and is read from any directory: paths are made absolute.
+
+
+def _whole_card(name: str) -> str:
+    return os.path.abspath(name) if is_card_path(name) else name
+
+
+def _whole_method(name: str) -> str:
+    file, colon, attribute = name.rpartition(":")
+    return f"{os.path.abspath(file)}:{attribute}" if colon and file else name
+
+
+CardName = Annotated[str, AfterValidator(_whole_card)]  # in configs/, or a path
+MethodName = Annotated[str, AfterValidator(_whole_method)]  # published, or path/to/file.py:Class
+FilePath = Annotated[str, AfterValidator(os.path.abspath)]
 
 
 class Section(BaseModel):
@@ -29,7 +48,7 @@ class Section(BaseModel):
 class DatasetConfig(Section):
     """name: a card in configs/datasets or a path to one. source: where the data come from."""
 
-    name: str
+    name: CardName
     source: Literal["auto", "local", "hub", "synthetic"] = "auto"
     sizes: dict[str, Positive] | None = None  # synthetic data only: examples per split
     limit: dict[Literal["train", "validation", "test"], Positive] | None = None  # seeded subsample
@@ -45,7 +64,7 @@ class LoraConfig(Section):
 class ModelConfig(Section):
     """name: a card in configs/models or a path to one. layers: only the first n."""
 
-    name: str
+    name: CardName
     layers: Positive | None = None
     dropout: Fraction | None = None
     freeze_embeddings: bool = False
@@ -74,20 +93,22 @@ class Named(BaseModel):
 class AlgorithmConfig(Named):
     """name: FedAvg, FedProx, ... or path/to/mine.py:MyMethod; parameters: the class's fields."""
 
-    name: str = "FedAvg"
+    name: MethodName = "FedAvg"
 
 
 class PartitionConfig(Named):
     """name and parameters of a partitioner, or the file of a stored partition."""
 
     name: str | None = None
-    file: str | None = None
+    file: FilePath | None = None
     clients: Positive | None = None
     seed: Count = 0
     min_size: Positive = 1
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of clients never trained on
     skew: str | None = None  # what counts as the class: default from the dataset card
-    encoder: str | None = None  # model card that embeds texts for clusters: default TF-IDF + SVD
+    encoder: CardName | None = (
+        None  # model card that embeds texts for clusters: default TF-IDF + SVD
+    )
 
 
 class ServerConfig(Named):

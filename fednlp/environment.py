@@ -1,4 +1,7 @@
-"""Where a run ran: recorded beside its result, and checked before it is continued."""
+"""Where a run ran: recorded beside its result, and checked before it is continued.
+
+One entry per environment, with the first round that was made in it.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,10 @@ import torch
 
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
-from fednlp.results.files import read_json
+from fednlp.results.files import START_AGAIN, read_json
+from fednlp.results.run_folder import RunFolder
 
+FILE = "environment.json"
 _EXACT = ("device", "threads", "processor", "torch", "transformers", "numpy")
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scikit-learn", "peft")
 
@@ -37,21 +42,63 @@ def environment(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def check_environment(folder: Path, now: dict[str, Any], allow_inexact: bool) -> None:
-    """Refuses to continue a run where its bits could differ.
+def begin_environment(folder: RunFolder, experiment: Experiment) -> None:
+    """Records where the first round of a run is made."""
+    folder.write_json(FILE, [{"from_round": 1, **environment(experiment)}])
+
+
+def continue_environment(
+    source: RunFolder, target: RunFolder, experiment: Experiment, allow_inexact: bool
+) -> None:
+    """Records in `target` where the committed rounds of `source` were made and go on from here.
 
     Raises:
-        UserError: device, threads, processor or library versions changed.
+        UserError: the bits could differ, since device, threads, processor or library versions are
+            not those of every committed round.
     """
-    then = read_json(folder / "environment.json")
-    changed = [f"{k} {then.get(k)} -> {now[k]}" for k in _EXACT if then.get(k) != now[k]]
+    now, completed = environment(experiment), source.manifest.completed
+    made = [e for e in _recorded(source.path) if e["from_round"] <= completed]
+    changed = sorted({change for then in made for change in _changes(then, now)})
     if changed and not allow_inexact:
         raise UserError(
-            str(folder),
-            f"was begun elsewhere ({', '.join(changed)})",
+            str(source.path),
+            f"was made elsewhere ({', '.join(changed)})",
             "the same environment",
             "restore it, or continue with --allow-inexact",
         )
+    if made[-1] != {"from_round": made[-1]["from_round"], **now}:
+        made.append({"from_round": completed + 1, **now})
+    target.write_json(FILE, made)
+
+
+def environment_notes(folder: Path) -> list[str]:
+    """What a reader of the result must know of the environments that its rounds were made in."""
+    first, *later = _recorded(folder)
+    changes = [
+        f"from round {entry['from_round']}: {', '.join(changed)}"
+        for entry in later
+        if (changed := _changes(first, entry))
+    ]
+    if not changes:
+        return []
+    return [f"inexact: continued under another environment ({'; '.join(changes)})"]
+
+
+def _recorded(folder: Path) -> list[dict[str, Any]]:
+    path = folder / FILE
+    entries = read_json(path)
+    try:
+        assert entries[0]["from_round"] == 1 and all(e["from_round"] >= 1 for e in entries)
+    except (AssertionError, LookupError, TypeError):
+        raise UserError(
+            str(path), "not the environments of this version's runs", fix=START_AGAIN
+        ) from None
+    return entries
+
+
+def _changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs of all that can change bits."""
+    return [f"{k} {then.get(k)} -> {now.get(k)}" for k in _EXACT if then.get(k) != now.get(k)]
 
 
 def peak_device_memory(device: torch.device) -> int:

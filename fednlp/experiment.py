@@ -57,6 +57,11 @@ class Experiment:
     def task(self) -> Task:
         return TASKS[self.corpus.task](self.corpus.labels, _token_settings(self.config))
 
+    @property
+    def token_settings(self) -> dict[str, int]:
+        """The keys of `tokens` that the task reads."""
+        return self.config.tokens.model_dump(include=set(self.task.token_settings))
+
     @cached_property
     def tokenizer(self) -> tuple[Any, str]:
         """The tokenizer and its hash."""
@@ -82,7 +87,7 @@ class Experiment:
                 "split": split,
                 "tokenizer": tokenizer_hash,
                 "task": self.corpus.task,
-                "tokens": self.config.tokens.model_dump(),
+                "tokens": self.token_settings,
             },
             lambda: self.task.encode(self.corpus.splits[split], tokenizer, split == "train"),
             places.cache_dir(),

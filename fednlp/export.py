@@ -9,7 +9,7 @@ from fednlp import config as configuration
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.flat_model import digest
-from fednlp.results.files import read_tensors
+from fednlp.results.files import read_json, read_tensors
 from fednlp.results.load import load_run
 from fednlp.results.run_folder import read_manifest
 
@@ -18,7 +18,8 @@ def export(run_dir: Path, target: Path) -> None:
     """Writes model and tokenizer of the selected round; LoRA adapters are merged.
 
     Raises:
-        UserError: the run is unfinished or damaged, or the target exists.
+        UserError: the run is unfinished or damaged, what it did not train is no longer what it
+            was, or the target exists.
     """
     if not (run_dir / "result.json").is_file():
         raise UserError(str(run_dir), "holds no finished run", fix="finish it first")
@@ -34,6 +35,7 @@ def export(run_dir: Path, target: Path) -> None:
     weights = read_tensors(run_dir / manifest.best, manifest.sha256[manifest.best])["weights"]
     if digest(weights) != result.selected.weights_sha256:
         raise UserError(str(run_dir), "the checkpoint is not the one of the result")
+    _require_same_rest(run_dir, experiment)
     if weights.numel() != experiment.model.weights.numel():
         raise UserError(
             str(run_dir),
@@ -56,3 +58,21 @@ def export(run_dir: Path, target: Path) -> None:
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise UserError(str(target), f"cannot be written ({error.strerror})") from None
+
+
+def _require_same_rest(run_dir: Path, experiment: Experiment) -> None:
+    """What a checkpoint does not hold is made again: it must be what the run was trained with."""
+    path = run_dir / "identity.json"
+    known = read_json(path)["content"]
+    made = {
+        "tokenizer": experiment.tokenizer[1],
+        "frozen_weights": experiment.model.frozen_digest(),
+    }
+    for key, value in made.items():
+        if known.get(key) != value:
+            raise UserError(
+                f"{path}: {key}",
+                f"its configuration now makes another one ({value[:12]}...)",
+                f"{str(known.get(key))[:12]}...",
+                "restore the model card, the model folder and the data that it was run with",
+            )

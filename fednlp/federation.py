@@ -9,9 +9,10 @@ from torch import Tensor
 
 from algorithms.algorithm import Cohort, State
 from fednlp.components import client_optimizer
-from fednlp.engines.local import Assignment, LocalEngine, blaming
+from fednlp.engines.local import Assignment, LocalEngine
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
+from fednlp.hooks import Hooks
 from fednlp.journal import Journal
 from fednlp.progress import Progress
 from fednlp.random_streams import torch_generator
@@ -23,7 +24,7 @@ class Federation:
 
     def __init__(self, experiment: Experiment, folder: RunFolder, progress: Progress) -> None:
         self.experiment, self.folder, self.progress = experiment, folder, progress
-        self.algorithm, self.sampler = experiment.algorithm, experiment.sampler
+        self.method, self.sampler = Hooks(experiment.algorithm), experiment.sampler
         self.engine = LocalEngine(
             experiment.trainer(),
             client_optimizer(experiment.config.client),
@@ -32,7 +33,7 @@ class Federation:
             folder.put_client_state,
         )
         share = self.sampler.sizes
-        self.population_weight = sum(self.algorithm.weight(int(n)) for n in share)
+        self.population_weight = sum(self.method.weight(int(n)) for n in share)
 
     def run(self) -> None:
         """Runs the rounds that the folder does not have yet."""
@@ -46,12 +47,15 @@ class Federation:
             cohort = self._cohort(round)
             self.progress.round(round, len(cohort))
             outcome = self.engine.run_round(
-                round, self.algorithm, weights, server, cohort, self.progress.client_done
+                round, self.method, weights, server, cohort, self.progress.client_done
             )
-            with blaming(self.algorithm, f"server, round {round + 1}"):
-                weights = self.algorithm.server_update(
-                    weights, outcome.mean, server, self._describe(round, cohort)
-                )
+            weights = self.method.server_update(
+                weights,
+                outcome.mean,
+                server,
+                self._describe(round, cohort),
+                f"server, round {round + 1}",
+            )
             if not bool(torch.isfinite(weights).all()):
                 raise UserError(
                     f"round {round + 1}",
@@ -73,7 +77,7 @@ class Federation:
     def _restore(self) -> tuple[Tensor, State]:
         weights = self.experiment.initial_weights
         if self.folder.manifest.state is None:
-            return weights, self.algorithm.init_server(weights, self.experiment.model.layout)
+            return weights, self.method.init_server(weights, self.experiment.model.layout)
         state = {
             name: tensor.to(self.experiment.device)
             for name, tensor in self.folder.tensors(self.folder.manifest.state).items()
@@ -86,7 +90,7 @@ class Federation:
         for position in self.sampler.cohort(round):
             client = int(self.sampler.clients[position])
             examples = train.client(client)
-            weight = self.algorithm.weight(len(examples)) / self._draws(int(position))
+            weight = self.method.weight(len(examples)) / self._draws(int(position))
             assignments.append(Assignment(client, examples, weight))
         return assignments
 
@@ -97,7 +101,7 @@ class Federation:
         return 1.0 if probability == uniform else probability / uniform
 
     def _describe(self, round: int, cohort: list[Assignment]) -> Cohort:
-        weight = sum(self.algorithm.weight(len(a.examples)) for a in cohort)
+        weight = sum(self.method.weight(len(a.examples)) for a in cohort)
         return Cohort(
             round=round,
             clients=len(cohort),
@@ -106,8 +110,9 @@ class Federation:
             generator=torch_generator(self.experiment.config.seed, "server", round),
         )
 
-    def _load_client(self, client: int) -> State:
+    def _load_client(self, client: int, round: int) -> State:
         state = self.folder.client_state(client)
         if state is None:
-            return self.algorithm.init_client(self.experiment.initial_weights)
+            place = f"client {client}, round {round + 1}"
+            return self.method.init_client(self.experiment.initial_weights, place)
         return {name: tensor.to(self.experiment.device) for name, tensor in state.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +17,12 @@ from fednlp.components import describe, source_hash
 from fednlp.config import ClientConfig, SamplingConfig, central_client
 from fednlp.experiment import Experiment
 from fednlp.flat_model import digest
+from fednlp.places import card_title
 
 _PROSE = {"name", "description", "licence", "tasks"}  # what a model card only says about itself
+# What a client setting does in a federated run only: the examples of a centralized point count the
+# epochs, and its one participation is the span of any schedule.
+_FEDERATED_ONLY = {"epochs", "schedule_span"}
 SEMANTICS = 2  # raise by hand when the meaning of a configuration changes
 
 
@@ -56,7 +61,7 @@ class Identity:
 def federated_identity(experiment: Experiment) -> Identity:
     config, algorithm = experiment.config, experiment.algorithm
     content = {
-        **_common(experiment, config.client),
+        **_common(experiment, _effective_client(config.client), config.evaluation.every),
         "kind": "federated",
         "partition": experiment.partition.checksum,
         "held_out": [int(k) for k in experiment.partition.held_out],
@@ -67,8 +72,8 @@ def federated_identity(experiment: Experiment) -> Identity:
     conclusion = config.evaluation.model_dump(include={"local_only", "min_client_examples"})
     label = "-".join(
         [
-            config.dataset.name,
-            config.model.name,
+            card_title(config.dataset.name),
+            card_title(config.model.name),
             _partition_label(experiment),
             type(algorithm).__name__,
             f"s{config.seed}",
@@ -120,38 +125,37 @@ def centralized_identity(experiment: Experiment) -> Identity:
     client = central_client(config)
     union = hashlib.sha256(experiment.union.tobytes()).hexdigest()
     content = {
-        **_common(experiment, client),
+        **_common(experiment, _effective_client(client, _FEDERATED_ONLY), plan.every),
         "kind": "centralized",
         "union": union,
         "budget": plan.budget,
         "examples_per_point": plan.per_point,
     }
-    label = "-".join(
-        [config.dataset.name, config.model.name, "centralized", plan.budget, f"s{config.seed}"]
-    )
+    data, model = card_title(config.dataset.name), card_title(config.model.name)
+    label = f"{data}-{model}-centralized-{plan.budget}-s{config.seed}"
     # one participation lasts the whole run, so any schedule but the constant depends on its end
     return Identity(content, plan.points, client.schedule == "constant", label, plan.every)
 
 
-def _common(experiment: Experiment, client: ClientConfig) -> dict[str, Any]:
+def _common(experiment: Experiment, client: dict[str, Any], every: int) -> dict[str, Any]:
     config, card = experiment.config, experiment.model_card
     return {
         "semantics": SEMANTICS,
         "data": experiment.corpus.fingerprint,
         "task": experiment.corpus.task,
-        "tokens": config.tokens.model_dump(),
+        "tokens": experiment.token_settings,
         "tokenizer": experiment.tokenizer[1],
         "model": {
-            **config.model.model_dump(),
+            **config.model.model_dump(exclude={"name"}),
             "card": card.model_dump(mode="json", exclude=_PROSE),
         },
         "initial_weights": digest(experiment.initial_weights),
         "frozen_weights": experiment.model.frozen_digest(),
-        "client": _effective_client(client),
+        "client": client,
         "seed": config.seed,
         "precision": config.precision,
         "evaluation": {
-            "every": config.evaluation.every,
+            "every": every,
             "validation_examples": config.evaluation.validation_examples,
         },
     }
@@ -161,11 +165,11 @@ def _effective_sampling(sampling: SamplingConfig) -> dict[str, Any]:
     return sampling.model_dump(exclude=set() if sampling.name == "activity" else {"gamma"})
 
 
-def _effective_client(client: ClientConfig) -> dict[str, Any]:
-    """Without the keys that have no effect beside the others."""
+def _effective_client(client: ClientConfig, unused: Set[str] = frozenset()) -> dict[str, Any]:
+    """Without the keys that have no effect, in this kind of run or beside the others."""
     inert = {"schedule_span", "warmup"} if client.schedule == "constant" else set()
     return client.model_dump(
-        exclude=inert | ({"momentum"} if client.optimizer == "adamw" else set())
+        exclude=inert | unused | ({"momentum"} if client.optimizer == "adamw" else set())
     )
 
 

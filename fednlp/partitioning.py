@@ -123,7 +123,9 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
         **inputs,
     )
     if "train_features" in inputs:
-        partition.provenance["features"] = config.encoder or "TF-IDF and truncated SVD"
+        partition.provenance["features"] = (
+            places.card_title(config.encoder) if config.encoder else "TF-IDF and truncated SVD"
+        )
     return partition
 
 

@@ -43,11 +43,20 @@ def card_names(kind: str) -> list[str]:
     return sorted(path.stem for path in (configs_dir() / kind).glob("*.yaml"))
 
 
+def is_card_path(name: str) -> bool:
+    """Whether a card is named by its path, not by its name in `configs/`."""
+    return Path(name).suffix in (".yaml", ".yml")
+
+
+def card_title(name: str) -> str:
+    """What tables and folders call a card, wherever it lies."""
+    return Path(name).stem if is_card_path(name) else name
+
+
 def card_file(kind: str, name: str) -> Path:
     """The file of a card in `configs/datasets` or `configs/models`, by name or by path."""
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
-        return path
+    if is_card_path(name):
+        return Path(name)
     path = configs_dir() / kind / f"{name}.yaml"
     if not path.is_file():
         raise UserError(

@@ -14,10 +14,12 @@ from fednlp.components import client_optimizer
 from fednlp.config import central_client
 from fednlp.engines.local import payload_bytes
 from fednlp.experiment import Experiment
+from fednlp.hooks import Hooks
 from fednlp.identity import centralized_identity, centralized_plan, federated_identity
 from fednlp.random_streams import torch_generator
 
 PROBE_STEPS = 3
+PLACE = "the plan"  # which hooks are called for
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ def plan(experiment: Experiment) -> Plan:
     """Predicts steps, bytes, disk and time; time from a few probe steps, which leave no trace."""
     config, sampler = experiment.config, experiment.sampler
     client, vector = config.client, experiment.initial_weights
-    server = experiment.algorithm.init_server(vector, experiment.model.layout)
-    down = payload_bytes(experiment.algorithm.download(vector, server))
+    method = Hooks(experiment.algorithm)
+    server = method.init_server(vector, experiment.model.layout)
+    down = payload_bytes(method.download(vector, server, PLACE))
     participations = config.rounds * config.sampling.clients_per_round
     steps_each = np.ceil(sampler.sizes / client.batch_size) * client.epochs
     steps = config.rounds * float(sampler.probability @ steps_each)
@@ -58,9 +61,9 @@ def plan(experiment: Experiment) -> Plan:
     full, rest = divmod(round(central), len(experiment.union))
     size = client.batch_size
     central_steps = full * math.ceil(len(experiment.union) / size) + math.ceil(rest / size)
-    upload, passes = _upload(experiment, server)
+    upload, passes = _upload(experiment, method, server)
     steps, examples = passes * steps, passes * examples
-    state = payload_bytes(experiment.algorithm.init_client(vector))
+    state = payload_bytes(method.init_client(vector, PLACE))
     expected = _expected_participants(sampler.probability, config.rounds)
     checkpoint = vector.numel() * 4 + payload_bytes(server)
     kept = config.rounds // config.checkpoint.keep_every if config.checkpoint.keep_every else 0
@@ -87,7 +90,7 @@ def plan(experiment: Experiment) -> Plan:
     )
 
 
-def _upload(experiment: Experiment, server: State) -> tuple[int, int]:
+def _upload(experiment: Experiment, method: Hooks, server: State) -> tuple[int, int]:
     """Bytes of one upload and passes over the data, from a participation that trains nothing."""
     passes = 0
 
@@ -96,20 +99,20 @@ def _upload(experiment: Experiment, server: State) -> tuple[int, int]:
         passes += 1
         return Trained(start.clone(), 1, rate, (rate,))
 
-    algorithm, weights = experiment.algorithm, experiment.initial_weights
+    weights = experiment.initial_weights
     rate = experiment.config.client.lr
     client = Client(
         index=0,
         examples=1,
         round=0,
-        received=algorithm.download(weights, server),
-        state=algorithm.init_client(weights),
+        received=method.download(weights, server, PLACE),
+        state=method.init_client(weights, PLACE),
         layout=experiment.model.layout,
         optimizer=client_optimizer(experiment.config.client),
         generator=torch_generator(0, "plan"),
         train=train,
     )
-    return payload_bytes(algorithm.local_update(client)), passes
+    return payload_bytes(method.local_update(client, PLACE)), passes
 
 
 def _expected_participants(probability: np.ndarray, rounds: int) -> float:

@@ -12,7 +12,7 @@ from rich.console import Console
 from fednlp.centralized import run_centralized
 from fednlp.conclusion import conclude
 from fednlp.config import RunConfig
-from fednlp.environment import check_environment, environment, reset_peak_memory
+from fednlp.environment import begin_environment, continue_environment, reset_peak_memory
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.federation import Federation
@@ -82,13 +82,13 @@ def _complete(
             _begin(experiment, identity, folder, kind)
             donor = _shorter_run(identity, out, path)
             if donor is not None:
-                check_environment(donor, environment(experiment), allow_inexact)
                 with RunFolder(donor) as other:
+                    continue_environment(other, folder, experiment, allow_inexact)
                     folder.adopt(other)
         else:
             if not (path / "identity.json").is_file():
                 raise UserError(str(path / "identity.json"), "no such file", fix=files.START_AGAIN)
-            check_environment(folder.path, environment(experiment), allow_inexact)
+            continue_environment(folder, folder, experiment, allow_inexact)
         completed = folder.manifest.completed
         title = path.name.rsplit("-", 1)[0]
         with Progress(console, title, identity.rounds, completed) as progress:
@@ -119,13 +119,13 @@ def _begin(experiment: Experiment, identity: Identity, folder: RunFolder, kind: 
     config = yaml.safe_dump(experiment.config.resolved(), sort_keys=False)
     files.write_bytes(folder.path / "config.yaml", config.encode())
     folder.write_json("identity.json", identity.as_json())
-    folder.write_json("environment.json", environment(experiment))
+    begin_environment(folder, experiment)
     if kind == "federated":
         experiment.partition.save(folder.path / "partition.npz")
 
 
 def _shorter_run(identity: Identity, out: Path, own: Path) -> Path | None:
-    """The folder with the most committed rounds among runs of the same trajectory, none longer."""
+    """The folder with the most committed rounds among runs of one trajectory, none longer."""
     best, most = None, 0
     for path in sorted(out.iterdir()):
         known, manifest = path / "identity.json", path / "checkpoints" / "manifest.json"
@@ -136,7 +136,7 @@ def _shorter_run(identity: Identity, out: Path, own: Path) -> Path | None:
             if other["trajectory"] != identity.trajectory or other["rounds"] > identity.rounds:
                 continue
             completed = read_manifest(manifest).completed
-            if completed % identity.every:
+            if completed % identity.every and completed == other["rounds"] != identity.rounds:
                 continue  # it validated its last round, where the longer run would not
         except (UserError, KeyError, TypeError):
             continue

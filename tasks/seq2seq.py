@@ -38,6 +38,7 @@ class Seq2Seq(Task):
     primary_metric = "rougeL"
     auto_class = "AutoModelForSeq2SeqLM"
     generates = True
+    token_settings = ("max_length", "max_target_length")
 
     @classmethod
     def texts(cls, examples: Dataset) -> list[str]:

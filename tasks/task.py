@@ -56,6 +56,7 @@ class Task:
     primary_metric: ClassVar[str]
     auto_class: ClassVar[str]  # of transformers
     generates: ClassVar[bool] = False
+    token_settings: ClassVar[tuple[str, ...]] = ("max_length",)  # those that it reads
     skew_kinds: ClassVar[tuple[str, ...]] = ("source", "client")
 
     def __init__(self, labels: list[str], settings: TokenSettings) -> None:

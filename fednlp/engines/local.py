@@ -6,19 +6,17 @@ cohort order and dropped, so memory does not grow with the cohort or the populat
 
 from __future__ import annotations
 
-import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from algorithms.algorithm import Algorithm, Client, ClientOptimizer, Correction, State, Trained
-from fednlp.errors import UserError, is_user_error
+from algorithms.algorithm import Client, ClientOptimizer, Correction, State, Trained
+from fednlp.errors import UserError
+from fednlp.hooks import Hooks, blaming
 from fednlp.local_training import LocalTrainer, Span, Work
 from fednlp.random_streams import torch_generator
 
@@ -48,13 +46,13 @@ class LocalEngine:
     trainer: LocalTrainer
     optimizer: ClientOptimizer
     rounds: int
-    load_state: Callable[[int], State]  # client -> its state before this round
+    load_state: Callable[[int, int], State]  # client, round -> its state before this round
     store_state: Callable[[int, int, State], None]  # client, round, new state
 
     def run_round(
         self,
         round: int,
-        algorithm: Algorithm,
+        method: Hooks,
         weights: Tensor,
         server: State,
         cohort: list[Assignment],
@@ -63,12 +61,13 @@ class LocalEngine:
         """Trains the cohort from `weights` [P] and returns the weighted mean of its uploads."""
         outcome, total_weight = RoundOutcome(), 0.0
         total: State = {}
-        received = algorithm.download(weights, server)
+        received = method.download(weights, server, f"server, round {round + 1}")
         for assignment in cohort:
             began = time.perf_counter()
-            with blaming(algorithm, f"client {assignment.client}, round {round + 1}"):
-                payload = self._train(round, algorithm, received, assignment, outcome.work)
-                decoded = algorithm.decode(payload, weights)
+            place = f"client {assignment.client}, round {round + 1}"
+            payload = self._train(round, method, received, assignment, outcome.work, place)
+            decoded = method.decode(payload, weights, place)
+            with blaming(type(method.algorithm), "decode", place):
                 for name, tensor in decoded.items():
                     if name in total:
                         total[name].add_(tensor, alpha=assignment.weight)
@@ -83,7 +82,13 @@ class LocalEngine:
         return outcome
 
     def _train(
-        self, round: int, algorithm: Algorithm, received: State, assignment: Assignment, work: Work
+        self,
+        round: int,
+        method: Hooks,
+        received: State,
+        assignment: Assignment,
+        work: Work,
+        place: str,
     ) -> State:
         trainer, passes = self.trainer, 0
 
@@ -94,7 +99,7 @@ class LocalEngine:
                 start,
                 round=round,
                 client=assignment.client,
-                correct=correct,
+                correct=method.checked(correct, place),
                 span=Span(round, self.rounds),
                 stream=f" {passes}" if passes else "",
             )
@@ -103,7 +108,7 @@ class LocalEngine:
             rates = tuple(participation.rates)
             return Trained(trainer.model.weights.clone(), len(rates), sum(rates), rates)
 
-        state = self.load_state(assignment.client)
+        state = self.load_state(assignment.client, round)
         stateful = bool(state)
         client = Client(
             index=assignment.client,
@@ -116,14 +121,10 @@ class LocalEngine:
             generator=torch_generator(trainer.seed, "algorithm", round, assignment.client),
             train=train,
         )
-        payload = algorithm.local_update(client)
+        payload = method.local_update(client, place)
         for name, tensor in payload.items():
             if tensor.is_floating_point() and not _is_finite(tensor):
-                raise UserError(
-                    f"client {assignment.client}, round {round + 1}",
-                    f"its upload '{name}' is not finite",
-                    fix="lower client.lr",
-                )
+                raise UserError(place, f"its upload '{name}' is not finite", fix="lower client.lr")
         if client.state or stateful:
             self.store_state(assignment.client, round, client.state)
         return payload
@@ -132,23 +133,6 @@ class LocalEngine:
 def _is_finite(tensor: Tensor) -> bool:
     """A finite sum proves it in one cheap pass; only an overflowing sum needs the full look."""
     return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
-
-
-@contextmanager
-def blaming(algorithm: Algorithm, place: str) -> Iterator[None]:
-    """Tells an exception in a third party's method in one line: the place, and its own line."""
-    try:
-        yield
-    except Exception as error:
-        module = sys.modules[type(algorithm).__module__]
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if frame.filename == module.__file__]
-        if is_user_error(error) or module.__name__.startswith("algorithms") or not own:
-            raise
-        where = f"{own[-1].filename}:{own[-1].lineno}: {type(algorithm).__name__}.{own[-1].name}"
-        raise UserError(
-            f"{where} ({place})", f"{type(error).__name__}: {error}", fix="see 'check'"
-        ) from error
 
 
 def payload_bytes(payload: State) -> int:

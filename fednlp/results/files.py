@@ -46,10 +46,20 @@ def read_json(path: Path) -> Any:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
-    """Writes a safetensors file; returns its SHA-256."""
+    """Writes a safetensors file; returns its SHA-256. Tensors that share memory are written twice.
+
+    tensors: dense; a method may keep one under two names, which the format does not know.
+    """
     from safetensors.torch import save
 
-    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    plain: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        values = tensor.detach().cpu().contiguous()
+        storage = values.untyped_storage().data_ptr()
+        plain[name] = values.clone() if storage in storages else values
+        storages.add(storage)
+    data = save(plain)
     write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()
 

@@ -2,7 +2,7 @@
 
     config.yaml          the resolved configuration
     identity.json        everything that can change the result; its hash is the run's id
-    environment.json     what cannot: device, threads, versions, commit
+    environment.json     what should not: device, threads, versions, commit; from which round on
     partition.npz        the partition (federated runs)
     rounds.jsonl         one line per round
     checkpoints/         manifest.json and the safetensors files it names

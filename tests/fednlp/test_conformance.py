@@ -11,11 +11,12 @@ from harness import command
 from fednlp.conformance import check_method
 from fednlp.errors import UserError
 
-HOOKS = 4  # checks of single hooks; whole runs follow
+HOOKS = 5  # checks of single hooks; whole runs follow
 PUBLISHED = ["fedavg", "scaffold_gradient", "ditto"]
 CHECKS = {
     "server hooks give tensors",
     "client hooks give tensors",
+    "personal gives weights or None",
     "server_update gives new weights",
     "identity: no learning, no change",
     "runs on text_classification",
@@ -74,7 +75,7 @@ def test_the_method_of_the_command_line_passes(tmp_path):
         return weights.add_(mean["delta"])
     """,
             "server_update gives new weights",
-            "edits the old weights in place",
+            "server_update edits the weights in place",
         ),
         (
             """
@@ -83,7 +84,7 @@ def test_the_method_of_the_command_line_passes(tmp_path):
         return {"delta": client.received["weights"].add_(0.1) - start}
     """,
             "client hooks give tensors",
-            "edits the global weights in place",
+            "a client hook edits the weights in place",
         ),
         (
             """
@@ -91,7 +92,7 @@ def test_the_method_of_the_command_line_passes(tmp_path):
         return (weights + mean["delta"])[:-1]
     """,
             "server_update gives new weights",
-            "not [P]",
+            "server_update gave a float32 tensor [",
         ),
         (
             """
@@ -99,7 +100,7 @@ def test_the_method_of_the_command_line_passes(tmp_path):
         return (weights + mean["delta"]).double()
     """,
             "server_update gives new weights",
-            "torch.float64, not float32",
+            "server_update gave a float64 tensor [",
         ),
         (
             """
@@ -107,7 +108,7 @@ def test_the_method_of_the_command_line_passes(tmp_path):
         return weights + mean["delta"] / 0.0
     """,
             "server_update gives new weights",
-            "not finite",
+            "server_update gave what is not finite",
         ),
         (
             """
@@ -139,7 +140,7 @@ def test_the_method_of_the_command_line_passes(tmp_path):
         return {"delta": super().local_update(client)["delta"].tolist()}
     """,
             "client hooks give tensors",
-            "'delta' is list, no tensor",
+            "local_update gave a dict whose 'delta' is list; expected a tensor",
         ),
         (
             """
@@ -155,7 +156,7 @@ def test_the_method_of_the_command_line_passes(tmp_path):
         return gradient.mul_(2)
     """,
             "client hooks give tensors",
-            "the correction edits its input",
+            "correct edits the gradient in place",
         ),
         (
             """
@@ -163,7 +164,7 @@ def test_the_method_of_the_command_line_passes(tmp_path):
         return gradient.norm()
     """,
             "client hooks give tensors",
-            "a corrected gradient is not [P]",
+            "correct gave a float32 tensor []; expected a float32 tensor [",
         ),
         (
             """
@@ -171,7 +172,7 @@ def test_the_method_of_the_command_line_passes(tmp_path):
         return [weights]
     """,
             "server hooks give tensors",
-            "init_client gives list, not a dict",
+            "init_client gave list; expected a dict of tensors",
         ),
         (
             """
@@ -189,12 +190,132 @@ def test_the_method_of_the_command_line_passes(tmp_path):
             "server hooks give tensors",
             "weight(7) is not positive",
         ),
+        (
+            """
+    def server_update(self, weights, mean, server, cohort):
+        return weights - mean["delta"]
+    """,
+            "server_update gives new weights",
+            "moves away from what its clients learned",
+        ),
+        (
+            """
+    def personal(self, weights, state):
+        raise RuntimeError("a bug")
+    """,
+            "personal gives weights or None",
+            "RuntimeError: a bug",
+        ),
+        (
+            """
+    def personal(self, weights, state):
+        return weights[:-1]
+    """,
+            "personal gives weights or None",
+            "personal gave a float32 tensor [",
+        ),
+        (
+            """
+    def personal(self, weights, state):
+        return weights / 0.0 if state else None
+    def init_client(self, weights):
+        return {"seen": torch.zeros(1)}
+    """,
+            "personal gives weights or None",
+            "personal gave what is not finite",
+        ),
+        (
+            """
+    def init_server(self, weights, layout):
+        return {"control": torch.zeros_like(weights)}
+    def server_update(self, weights, mean, server, cohort):
+        server["control"].add_(mean["delta"])
+        return weights + server["control"]
+    """,
+            "server_update gives new weights",
+            "server_update edits server['control'] in place",
+        ),
+        (
+            """
+    def server_update(self, weights, mean, server, cohort):
+        return mean["delta"].add_(weights)
+    """,
+            "server_update gives new weights",
+            "server_update edits mean['delta'] in place",
+        ),
+        (
+            """
+    def download(self, weights, server):
+        return {"weights": weights, "c": torch.ones(3)}
+    def local_update(self, client):
+        client.received["c"].mul_(2)
+        return super().local_update(client)
+    """,
+            "client hooks give tensors",
+            "a client hook edits received['c'] in place",
+        ),
+        (
+            """
+    def init_client(self, weights):
+        return {"sum": torch.zeros_like(weights)}
+    def correct(self, gradient, weights, client):
+        return gradient + client.state["sum"].add_(gradient)
+    """,
+            "client hooks give tensors",
+            "correct edits state['sum'] in place",
+        ),
+        (
+            """
+    def correct(self, gradient, weights, client):
+        norm = gradient.norm().item()
+        return gradient / norm if norm > 1 else gradient
+    """,
+            "client hooks give tensors",
+            "correct does not run for several clients at once: vmap: It looks like you're calling",
+        ),
+        (
+            """
+    def correct(self, gradient, weights, client):
+        return gradient * 2 if gradient.sum() > 1 else gradient
+    """,
+            "client hooks give tensors",
+            "for several clients at once: vmap: It looks like you're attempting",
+        ),
     ],
     ids=lambda value: value.strip()[:40] if "def " not in value else "",
 )
 def test_a_broken_hook_is_named(body, name, detail, tmp_path):
     found = failures(write(tmp_path, body), HOOKS)
     assert name in found and detail in found[name], found
+
+
+def test_noise_and_sums_in_the_correction_are_no_fault(tmp_path):
+    """A client's generator, and a sum over the steps in its state, run for several clients too."""
+    method = write(tmp_path, """
+    def init_client(self, weights):
+        return {"sum": torch.zeros_like(weights)}
+    def correct(self, gradient, weights, client):
+        client.state["sum"] = client.state["sum"] + gradient
+        return gradient + 0.01 * torch.randn(gradient.shape, generator=client.generator)
+    """)  # fmt: skip
+    assert failures(method, HOOKS) == {}
+
+
+def test_a_method_that_refuses_sgd_is_checked_with_adamw(tmp_path):
+    method = write(tmp_path, """
+    def check(self, optimizer):
+        from algorithms.errors import AlgorithmError
+        if optimizer.name != "adamw":
+            raise AlgorithmError("client.optimizer", optimizer.name, "adamw")
+    """)  # fmt: skip
+    assert failures(method) == {}
+    method = write(tmp_path, """
+    def check(self, optimizer):
+        from algorithms.errors import AlgorithmError
+        raise AlgorithmError("client.optimizer", optimizer.name, "none of them")
+    """)  # fmt: skip
+    with pytest.raises(ValueError, match="sgd; expected none of them"):
+        next(check_method(method))
 
 
 def test_memory_outside_the_state_is_found_when_a_run_continues(tmp_path):

@@ -104,6 +104,33 @@ def test_a_run_that_is_not_finished_or_not_its_own_is_refused(finished, tmp_path
     assert not (tmp_path / "model").exists()
 
 
+def test_another_frozen_part_or_tokenizer_is_refused(small_config, tmp_path, monkeypatch):
+    """The card still makes a model of the same size: only its frozen weights differ."""
+    import yaml
+    from harness import ROOT
+
+    monkeypatch.chdir(tmp_path)
+    finished = run(small_config({"rounds": 1, "model.freeze_layers": 1}, **ALONE), tmp_path / "a")
+    identity = finished.path / "identity.json"
+    known = json.loads(identity.read_text())
+    for key in ("frozen_weights", "tokenizer"):
+        other = {**known, "content": {**known["content"], key: "0" * 64}}
+        identity.write_text(json.dumps(other))
+        message = command("export-model", finished.path, tmp_path / "model").one_line()
+        assert f"identity.json: {key}" in message and "000000000000..." in message
+    identity.write_text(json.dumps(known))
+
+    card = yaml.safe_load((ROOT / "configs" / "models" / "tiny.yaml").read_text())
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump(card))
+    changes = {"rounds": 1, "model.name": "m.yaml", "model.freeze_embeddings": True}
+    finished = run(small_config(changes, **ALONE), tmp_path / "b")
+    card["tokenizer"]["vocab_size"] = 300  # the embeddings are frozen: as many trained weights
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump(card))
+    with pytest.raises(UserError, match=r"identity.json: tokenizer.*restore the model card"):
+        export(finished.path, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_target_in_a_folder_that_is_not_there_is_made_or_refused(finished, tmp_path):
     target = tmp_path / "deep" / "model"
     answer = command("export-model", finished.path, target)

@@ -329,11 +329,51 @@ def test_another_environment_needs_a_word(small_data, tmp_path):
     assert command("run", config, "--out", out).code == 0
     (folder,) = (p.parent for p in out.glob("*/result.json"))
     (folder / "result.json").unlink()
-    known = json.loads((folder / "environment.json").read_text())
-    (folder / "environment.json").write_text(json.dumps({**known, "torch": "1.0"}))
+    (known,) = json.loads((folder / "environment.json").read_text())
+    (folder / "environment.json").write_text(json.dumps([{**known, "torch": "1.0"}]))
     message = command("run", config, "--out", out).one_line()
     assert "torch 1.0 -> " in message and "--allow-inexact" in message
     assert command("run", config, "--out", out, "--allow-inexact").code == 0
+
+
+def test_an_inexact_run_says_so_and_never_counts_as_exact_again(small_data, tmp_path):
+    """Round 1 under one number of threads, the others under another."""
+    config, out = tmp_path / "config.yaml", tmp_path / "runs"
+    config.write_text(yaml.safe_dump(small_data({"centralized.budget": "none"})))
+
+    def go(rounds, threads, *more):
+        line = [f"rounds={rounds}", f"engine.threads={threads}", "--out", out, *more]
+        return command("run", config, *line)
+
+    def folder(rounds):
+        known = {json.loads(p.read_text())["rounds"]: p.parent for p in out.glob("*/identity.json")}
+        return known[rounds]
+
+    try:
+        assert go(1, 1).code == 0
+        assert "threads 1 -> 2" in go(2, 2).one_line()
+        assert go(2, 2, "--allow-inexact").code == 0
+        assert "threads 1 -> 2" in go(3, 2).one_line()
+        assert "threads 2 -> 1" in go(3, 1).one_line()
+        assert go(3, 1, "--allow-inexact").code == 0
+    finally:
+        command("run", config, "rounds=1", "engine.threads=1", "--out", tmp_path / "reset")
+    made = json.loads((folder(3) / "environment.json").read_text())
+    assert [(e["from_round"], e["threads"]) for e in made] == [(1, 1), (2, 2), (3, 1)]
+    assert not any("inexact" in note for note in load_run(folder(1)).result.notes)
+    (note,) = (n for n in load_run(folder(2)).result.notes if "inexact" in n)
+    assert "from round 2: threads 1 -> 2" in note
+
+
+def test_what_follows_the_rounds_is_added_without_training(small_config, tmp_path):
+    """Three rounds that are validated every second one: not a multiple, and yet the same rounds."""
+    changes = {"rounds": 3, "evaluation.every": 2, "centralized.budget": "none"}
+    first = run(small_config(changes), tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "log", lambda self, record: pytest.fail("trained again"))
+        more = run(small_config({**changes, "evaluation.local_only": 2}), tmp_path)
+    assert more.path != first.path and digests(more) == digests(first)
+    assert more.result.selected == first.result.selected
 
 
 def test_a_damaged_checkpoint_is_one_line(small_data, tmp_path):

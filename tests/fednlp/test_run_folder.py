@@ -220,7 +220,8 @@ def test_the_folder_holds_what_the_documentation_says(finished):
     }  # fmt: skip
     assert {p.name for p in federated.path.iterdir()} == expected
     assert {p.name for p in central.path.iterdir()} == expected - {"partition.npz", "clients.csv"}
-    known = json.loads((federated.path / "environment.json").read_text())
+    (known,) = json.loads((federated.path / "environment.json").read_text())
+    assert known["from_round"] == 1
     assert {"device", "threads", "torch", "transformers", "commit", "python"} <= known.keys()
 
 
@@ -292,6 +293,87 @@ def test_what_cannot_change_the_federated_result_keeps_its_id(changes, finished,
     from fednlp.identity import federated_identity
 
     assert federated_identity(experiment(small_config(changes))).id == finished[0].result.id
+
+
+def centralized_id(config):
+    from harness import experiment
+
+    from fednlp.identity import centralized_identity
+
+    return centralized_identity(experiment(config)).id
+
+
+@pytest.mark.parametrize(
+    ("budget", "changes"),
+    [
+        ("converged", {"client.epochs": 3}),
+        ("converged", {"evaluation.every": 2}),
+        ("matched", {"client.schedule_span": "participation", "client.schedule": "linear"}),
+        ("matched", {"tokens.doc_stride": 20}),
+        ("matched", {"tokens.max_target_length": 16}),
+    ],
+)
+def test_what_cannot_change_the_reference_keeps_its_id(budget, changes, small_config):
+    base = {"centralized": {"budget": budget, "epochs": 2}}
+    if "client.schedule" in changes:
+        base["client.schedule"] = "linear"
+    assert centralized_id(small_config(base)) == centralized_id(small_config({**base, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "matter"),
+    [
+        ("synthetic_facts", {"tokens.doc_stride": 20}, True),
+        ("synthetic_facts", {"tokens.max_target_length": 16}, False),
+        ("synthetic_headlines", {"tokens.max_target_length": 16}, True),
+        ("synthetic_headlines", {"tokens.doc_stride": 20}, False),
+    ],
+)
+def test_token_settings_count_where_the_task_reads_them(data, changes, matter, small_config):
+    from harness import experiment
+
+    from fednlp.identity import federated_identity
+
+    base = {"dataset.name": data}
+    ids = {federated_identity(experiment(small_config({**base, **c}))).id for c in ({}, changes)}
+    assert len(ids) == 1 + matter
+    ids = {centralized_id(small_config({**base, **c})) for c in ({}, changes)}
+    assert len(ids) == 1 + matter
+
+
+def test_cards_by_path_give_the_same_run_from_any_directory(
+    finished, small_config, tmp_path, monkeypatch
+):
+    """The model card under another name: the same id; the stored paths do not depend on where."""
+    import shutil
+
+    from harness import ROOT, experiment, run
+
+    from fednlp import config as configuration
+    from fednlp.identity import federated_identity
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "configs" / "models" / "tiny.yaml", "m.yaml")
+    shutil.copy(ROOT / "configs" / "datasets" / "synthetic_topics.yaml", "d.yml")
+    shutil.copy(finished[0].path / "partition.npz", "split.npz")
+    (tmp_path / "mine.py").write_text("from algorithms import FedAvg as Mine\n")
+    changes = {
+        "model.name": "m.yaml",
+        "dataset.name": "d.yml",
+        "partition": {"name": None, "clients": None, "file": "split.npz"},
+        "algorithm": "mine.py:Mine",
+        "centralized.budget": "none",
+    }
+    made = run(small_config(changes), tmp_path / "runs")
+    assert made.result.id == finished[0].result.id
+    assert made.path.name.startswith("d-m-file-FedAvg-s0-")
+    assert (made.result.data.name, made.result.model.name) == ("d", "m")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    again = configuration.load(made.path / "config.yaml")
+    assert again.algorithm.name == f"{tmp_path / 'mine.py'}:Mine"
+    assert federated_identity(experiment(again)).id == made.result.id
 
 
 def test_a_run_is_found_by_its_id_whatever_its_label(finished, small_config):
