@@ -33,6 +33,9 @@ ConfigFile = Annotated[
 ]
 RunsDir = Annotated[Path, typer.Argument(metavar="RUNS_DIR", help="a directory of run folders")]
 Out = Annotated[Path, typer.Option("--out", help="where run folders are kept")]
+SkipBad = Annotated[
+    int, typer.Option("--skip-bad", min=0, help="leave out at most so many bad records")
+]
 AllowInexact = Annotated[
     bool, typer.Option("--allow-inexact", help="continue a run under other threads or versions")
 ]
@@ -47,6 +50,7 @@ def run(
     ] = "",
     out: Out = Path("runs"),
     allow_inexact: AllowInexact = False,
+    skip_bad: SkipBad = 0,
 ) -> None:
     """Run a configuration and its centralized reference, and print the gap.
 
@@ -57,7 +61,7 @@ def run(
 
     path = config_file(config)
     chosen = _seeds(seeds)
-    texts = overrides or []
+    texts = _with_skip_bad(overrides, skip_bad)
     configs = [configuration.load(path, [*texts, f"seed={seed}"]) for seed in chosen] or [
         configuration.load(path, texts)
     ]
@@ -72,6 +76,7 @@ def suite(
     overrides: Overrides = None,
     out: Out = Path("runs"),
     allow_inexact: AllowInexact = False,
+    skip_bad: SkipBad = 0,
     beat_floor: Annotated[
         bool, typer.Option("--beat-floor", help="fail if a centralized run is not above its floor")
     ] = False,
@@ -81,7 +86,7 @@ def suite(
     from fednlp.suite import load_suite
 
     path = config_file(suite)
-    planned = load_suite(path, overrides or [])
+    planned = load_suite(path, _with_skip_bad(overrides, skip_bad))
     console.print(f"{len(planned)} federated runs and the references they need", highlight=False)
     runs = [(f"{path} ({entry.label})", entry.config) for entry in planned]
     gaps = _run_all(runs, out, allow_inexact)
@@ -136,7 +141,7 @@ def list_(
 
 
 @app.command()
-def show(config: ConfigFile, overrides: Overrides = None) -> None:
+def show(config: ConfigFile, overrides: Overrides = None, skip_bad: SkipBad = 0) -> None:
     """Show the resolved configuration and what it would cost; runs nothing."""
     import yaml
 
@@ -147,7 +152,7 @@ def show(config: ConfigFile, overrides: Overrides = None) -> None:
     from fednlp.results.tables import plan_table
 
     path = config_file(config)
-    resolved = configuration.load(path, overrides or [])
+    resolved = configuration.load(path, _with_skip_bad(overrides, skip_bad))
     check_components(resolved, str(path))
     prepare_process(resolved)
     cost = plan_table(plan(Experiment(resolved)))  # an error comes alone, not below all this
@@ -263,6 +268,11 @@ def _plot(table: list[Gap], runs_dir: Path) -> None:
 
     for path in plot_gaps(table, runs_dir / "plots"):
         console.print(f"plot: {path}", highlight=False, soft_wrap=True)
+
+
+def _with_skip_bad(overrides: list[str] | None, skip_bad: int) -> list[str]:
+    """`--skip-bad N` is the override `dataset.skip_bad=N`."""
+    return [*(overrides or []), *([f"dataset.skip_bad={skip_bad}"] if skip_bad else [])]
 
 
 def _seeds(text: str) -> list[int]:

@@ -65,6 +65,7 @@ def conclude(
             name=card_title(config.dataset.name),
             fingerprint=experiment.corpus.fingerprint,
             synthetic=experiment.corpus.synthetic,
+            skipped=len(experiment.corpus.skipped),
             examples={split: len(experiment.corpus.splits[split]) for split in SPLITS},
         ),
         model=Model(
@@ -144,6 +145,10 @@ def _partition_facts(experiment: Experiment) -> dict[str, Any]:
 
 def _notes(experiment: Experiment, kind: str) -> list[str]:
     notes = ["untuned: the learning rates were not searched for"]
+    skipped = experiment.corpus.skipped
+    if skipped:
+        more = f" and {len(skipped) - 1} more" if len(skipped) > 1 else ""
+        notes.append(f"bad records left out: {len(skipped)} ({skipped[0]}{more})")
     if experiment.corpus.synthetic:
         notes.append("synthetic data: an embedded corpus, not real text")
     if "validation" not in experiment.corpus.card.source_splits:

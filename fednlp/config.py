@@ -46,12 +46,16 @@ class Section(BaseModel):
 
 
 class DatasetConfig(Section):
-    """name: a card in configs/datasets or a path to one. source: where the data come from."""
+    """name: a card in configs/datasets or a path to one. source: where the data come from.
+
+    skip_bad: at most so many bad records are left out; 0: the first one stops the run.
+    """
 
     name: CardName
     source: Literal["auto", "local", "hub", "synthetic"] = "auto"
     sizes: dict[str, Positive] | None = None  # synthetic data only: examples per split
     limit: dict[Literal["train", "validation", "test"], Positive] | None = None  # seeded subsample
+    skip_bad: Count = 0
 
 
 class LoraConfig(Section):

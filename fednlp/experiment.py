@@ -196,6 +196,8 @@ def _corpus(description: str) -> Corpus:
         cache_dir=places.cache_dir(),
         sizes=wanted["sizes"],
         limit=wanted["limit"],
+        skip_bad=wanted["skip_bad"],
+        find_card=dataset_card,
     )
 
 

@@ -87,6 +87,7 @@ class Data(Record):
     name: str
     fingerprint: str
     synthetic: bool
+    skipped: int = 0  # bad records left out (dataset.skip_bad)
     examples: dict[str, int]
 
 

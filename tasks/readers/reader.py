@@ -2,9 +2,9 @@
 
 A record is `(where, row)`: `where` names file and line (or entry, or id) for error messages, `row`
 has the columns of the task's schema, with labels still as names. A reader checks everything that
-its format promises and repairs nothing. A record that breaks a promise is yielded as the `DataError`
-that tells it, in the record's place, so that whoever asked may skip it; what makes the rest of the
-file unreadable is raised.
+its format promises and repairs nothing. A record that breaks a promise is yielded as the
+`DataError` that tells it, in the record's place, so that whoever asked may skip it; what makes the
+rest of the file unreadable is raised.
 """
 
 from __future__ import annotations

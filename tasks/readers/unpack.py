@@ -1,7 +1,7 @@
 """Compressed files and archives, read where they lie: nothing is unpacked to disk.
 
-Whoever packed a file is not trusted: an entry that leaves the archive, a link, a device, and content
-that grows out of all proportion are refused by name.
+Whoever packed a file is not trusted: an entry that leaves the archive, a link, a device, and
+content that grows out of all proportion are refused by name.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def open_entry(path: Path, name: str) -> Iterator[tuple[str, IO[bytes]]]:
     if path.is_dir():
         with open_file(path / name) as file:
             yield str(path / name), file
-    elif zipfile.is_zipfile(path):
+    elif _is_zip(path):
         with zipfile.ZipFile(path) as archive:
             found = [e for e in archive.infolist() if PurePosixPath(e.filename).name == name]
             _check_one(path, name, len(found))
@@ -102,6 +102,10 @@ def open_entry(path: Path, name: str) -> Iterator[tuple[str, IO[bytes]]]:
     else:
         with open_file(path) as file:
             yield str(path), file
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix == ".zip" or zipfile.is_zipfile(path)
 
 
 def _check_one(path: Path, name: str, found: int) -> None:
@@ -120,7 +124,7 @@ def entries(
     """
     if path.is_dir():
         found = _from_directory(path, wanted, most)
-    elif zipfile.is_zipfile(path):
+    elif _is_zip(path):
         found = _from_zip(path, wanted, most)
     else:
         found = _from_tar(path, wanted, most)

@@ -27,9 +27,9 @@ def conll(count, name="PER"):
     return "".join(f"w{i}\tB-{name if i % 2 else 'LOC'}\nx\tO\n\n" for i in range(count))
 
 
-def tagging_card(tmp_path, train=40, test=5, **changes):
-    (tmp_path / "train").write_text(conll(train), encoding="utf-8")
-    (tmp_path / "test").write_text(conll(test), encoding="utf-8")
+def tagging_card(tmp_path, sentences=40, **changes):
+    (tmp_path / "train").write_text(conll(sentences), encoding="utf-8")
+    (tmp_path / "test").write_text(conll(5), encoding="utf-8")
     local = {"reader": "conll", "files": {"train": "train", "test": "test"}}
     return DatasetCard.parse(
         {**COMMON, "task": "sequence_tagging", "local": local, **changes}, "x.yaml"
@@ -73,6 +73,49 @@ def test_unknown_tag_names_file_line_and_word(tmp_path):
         load(card, tmp_path)
 
 
+def test_several_files_of_a_split_name_the_source(tmp_path):
+    files = {"train": ["train", "test"], "test": "test"}
+    local = {"reader": "conll", "files": files}
+    corpus = load(tagging_card(tmp_path, local=local), tmp_path)
+    assert corpus.splits["train"]["source"][:].count("test") >= 4
+    assert set(corpus.splits["test"]["source"]) == {""}
+    with pytest.raises(DataError, match="no 'source', which the card names as client"):
+        load(tagging_card(tmp_path, local=local, client="source"), tmp_path)
+
+
+# joining ---------------------------------------------------------------------------------------
+
+
+def joined(tmp_path, members, **more):
+    cards = {name: tagging_card(tmp_path, name=name) for name in ("one", "two")}
+    cards["far"] = DatasetCard.parse({**MEMBERS, "name": "far", "members": {"one": {}}}, "far.yaml")
+    card = DatasetCard.parse({**MEMBERS, "members": members, **more}, "all.yaml")
+    return load(card, tmp_path, find_card=cards.__getitem__)
+
+
+MEMBERS = {**COMMON, "name": "all", "task": "sequence_tagging", "skew": "source",
+           "client": "source"}  # fmt: skip
+
+
+def test_members_are_joined_split_by_split(tmp_path):
+    one = load(tagging_card(tmp_path), tmp_path)
+    both = joined(tmp_path, {"one": {}, "two": {"train": 10, "test": 1}})
+    assert both.labels == one.labels
+    assert len(both.splits["train"]) == len(one.splits["train"]) + 10
+    assert len(both.splits["validation"]) == 2 * len(one.splits["validation"])
+    train = both.splits["train"]
+    assert train["source"][:].count("two") == 10 and train["client"][:] == train["source"][:]
+    assert list(train["row"]) == list(range(len(train)))
+    assert train["tags"][0] == one.splits["train"]["tags"][0]
+
+
+def test_members_that_cannot_be_joined(tmp_path):
+    with pytest.raises(DataError, match=r"members.far: a data set with members of its own"):
+        joined(tmp_path, {"far": {}})
+    with pytest.raises(DataError, match="members stand beside another source"):
+        joined(tmp_path, {"one": {}}, labels=["O"])
+
+
 # validation and limits -------------------------------------------------------------------------
 
 
@@ -106,6 +149,35 @@ def squad(titles):
              "answers": [{"text": "Rome", "answer_start": 3}]} for i in range(3)
         ]}]} for title in titles
     ]}  # fmt: skip
+
+
+def test_questions_without_a_title_are_cut_by_context(tmp_path):
+    data = squad("abcd")
+    for number, article in enumerate(data["data"]):
+        article["title"] = ""
+        article["paragraphs"][0]["context"] = f"in Rome {number}"
+    (tmp_path / "train").write_text(json.dumps(data), encoding="utf-8")
+    (tmp_path / "test").write_text(json.dumps(squad("z")), encoding="utf-8")
+    local = {"reader": "squad_json", "files": {"train": "train", "test": "test"}}
+    card = DatasetCard.parse({**COMMON, "task": "question_answering", "local": local}, "x.yaml")
+    corpus = load(card, tmp_path)
+    contexts = {s: set(corpus.splits[s]["context"][:]) for s in ("train", "validation")}
+    assert len(contexts["validation"]) == 1 and not contexts["train"] & contexts["validation"]
+
+
+def test_a_test_split_is_cut_from_train_where_there_is_none(tmp_path):
+    local = {"reader": "conll", "files": {"train": "train"}}
+    corpus = load(tagging_card(tmp_path, test={"fraction": 0.25}, local=local), tmp_path)
+    rows = {split: list(corpus.splits[split]["row"]) for split in corpus.splits}
+    assert {split: len(numbers) for split, numbers in rows.items()} == {
+        "train": 27, "validation": 3, "test": 10,
+    }  # fmt: skip
+    assert sorted(n for numbers in rows.values() for n in numbers) == list(range(40))
+    assert corpus.splits["test"]["words"][0][0] == f"w{rows['test'][0]}"
+    with pytest.raises(DataError, match="or say how to cut a test split"):
+        tagging_card(tmp_path, local=local)
+    with pytest.raises(DataError, match="local has a test split, and test says how to cut one"):
+        tagging_card(tmp_path, test={"fraction": 0.25})
 
 
 def test_questions_are_cut_by_document(tmp_path):
@@ -313,7 +385,7 @@ def test_the_second_load_reads_the_cache(tmp_path, monkeypatch):
     assert sorted(p.name for p in entry(tmp_path).iterdir()) == [
         "meta.json", "test.arrow", "train.arrow",
     ]  # fmt: skip
-    monkeypatch.setattr("tasks.data.encoded_tables", None)  # would fail if it were called
+    monkeypatch.setattr("tasks.sources.encoded_tables", None)  # would fail if it were called
     second = load(tagging_card(tmp_path), tmp_path)
     assert second.fingerprint == first.fingerprint and second.labels == first.labels
     assert second.splits["train"][:] == first.splits["train"][:]

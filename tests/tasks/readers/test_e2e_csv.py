@@ -97,10 +97,12 @@ def test_files_in_the_zip(tmp_path):
         rows(path, "train", files={"train": "other.csv"})
 
 
-def test_a_zip_that_would_unpack_to_gigabytes(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.readers.e2e_csv.MAX_FILE_BYTES", 20)
-    with pytest.raises(DataError, match="at most 20"):
-        rows(zipped(tmp_path / "a.zip"), "train")
+def test_a_zip_bomb(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("trainset.csv", b"0" * (70 * 2**20))
+    with pytest.raises(DataError, match="bytes that unpack to 73400320 or more; expected at most"):
+        rows(path, "train")
 
 
 def test_missing(tmp_path):
