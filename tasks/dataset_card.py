@@ -170,7 +170,9 @@ class DatasetCard(_Section):
     def has_clients(self) -> bool:
         """Whether its examples have natural clients; embedded corpora always do."""
         by_hub = self.hub is not None and "client" in self.hub.columns
-        return self.client is not None or self.synthetic is not None or by_hub
+        table = self.local is not None and self.local.reader == "table"
+        by_table = table and "client" in self.local.options.get("columns", {})
+        return self.client is not None or self.synthetic is not None or by_hub or by_table
 
     def _declared_splits(self) -> dict[str, tuple[SplitName, ...]]:
         given = {
@@ -244,7 +246,7 @@ class DatasetCard(_Section):
         if card.local is not None:
             options = READERS[card.local.reader].options
             try:
-                options.model_validate(card.local.options)
+                options.model_validate(card.local.options, context={"task": card.task})
             except ValidationError as error:
                 raise _one_line(where, options, error, ("local", "options")) from None
         return card

@@ -104,13 +104,15 @@ def read_source(
     identity["files"] = {split: [hashes[p] for p in paths] for split, paths in files.items()}
     identity["names"] = {s: [p.stem for p in paths] for s, paths in files.items() if len(paths) > 1}
     return cached(identity, folder, lambda: encoded_tables(card, {
-        split: _read_files(local, files[split], split) for split in card.source_splits
+        split: _read_files(card, local, files[split], split) for split in card.source_splits
     }, skip_bad), skip_bad)  # fmt: skip
 
 
-def _read_files(local: LocalSource, paths: list[Path], split: SplitName) -> Records:
+def _read_files(
+    card: DatasetCard, local: LocalSource, paths: list[Path], split: SplitName
+) -> Records:
     reader = READERS[local.reader]
-    options = reader.options.model_validate(local.options)
+    options = reader.options.model_validate(local.options, context={"task": card.task})
     for path in paths:
         for record in reader.read(path, split, options):
             if len(paths) > 1 and not isinstance(record, DataError):

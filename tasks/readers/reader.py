@@ -24,7 +24,10 @@ Records = Iterator[Record | DataError]
 
 
 class ReaderOptions(BaseModel):
-    """Base of the options that a card may set under `local.options`."""
+    """Base of the options that a card may set under `local.options`.
+
+    They are validated with the context {"task": ...}, for a format that serves several tasks.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 

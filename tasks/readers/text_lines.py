@@ -12,11 +12,12 @@ MAX_LINE_BYTES = 8 * 2**20
 Line = tuple[str, str | DataError]  # where it is, and its text or what is wrong with it
 
 
-def text_lines(file: IO[bytes], where: str) -> Iterator[Line]:
+def text_lines(file: IO[bytes], where: str, encoding: str = "utf-8") -> Iterator[Line]:
     """Yields every line without its end, empty ones included; only LF and CR LF end a line.
 
     Args:
         where: the file's place; a line's is `<where> line <number>`.
+        encoding: one in which a line feed is one byte, as in ASCII.
     """
     for number, raw in enumerate(_raw_lines(file), 1):
         place = f"{where} line {number}"
@@ -32,10 +33,13 @@ def text_lines(file: IO[bytes], where: str) -> Iterator[Line]:
             )
             continue
         try:
-            text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            text = raw.decode(encoding)
         except UnicodeDecodeError:
-            yield place, DataError(place, "bytes that are not UTF-8", fix="save it as UTF-8")
+            found = f"bytes that are not {encoding.upper()}"
+            yield place, DataError(place, found, fix="save it as UTF-8")
             continue
+        if number == 1 and encoding == "utf-8":
+            text = text.removeprefix("\ufeff")
         if "\0" in text:
             yield place, DataError(place, "a NUL byte", "text", "is this the file?")
             continue

@@ -80,12 +80,12 @@ def open_file(path: Path) -> IO[bytes]:
 def open_entry(path: Path, name: str) -> Iterator[tuple[str, IO[bytes]]]:
     """The one file of that name, and where it is, for messages.
 
-    `path` is the file itself (compressed or not), a directory that holds it, or a zip or tar with
-    it in any folder.
+    `path` is the file itself (compressed or not), or a directory, zip or tar with it in any folder.
     """
     if path.is_dir():
-        with open_file(path / name) as file:
-            yield str(path / name), file
+        inside = _inside(path, name)
+        with open_file(inside) as file:
+            yield str(inside), file
     elif _is_zip(path):
         with zipfile.ZipFile(path) as archive:
             found = [e for e in archive.infolist() if PurePosixPath(e.filename).name == name]
@@ -102,6 +102,22 @@ def open_entry(path: Path, name: str) -> Iterator[tuple[str, IO[bytes]]]:
     else:
         with open_file(path) as file:
             yield str(path), file
+
+
+def _inside(path: Path, name: str) -> Path:
+    """The file of that name in a directory: at its top, or else in any folder below."""
+    inside = path / name
+    if not inside.exists():
+        found = sorted(path.rglob(name))
+        if not found:
+            return inside  # opening it says that it is missing
+        _check_one(path, name, len(found))
+        inside = found[0]
+    if not inside.resolve().is_relative_to(path.resolve()):
+        raise DataError(
+            str(inside), "a link out of the folder", "a plain file", "copy what it names"
+        )  # fmt: skip
+    return inside
 
 
 def _is_zip(path: Path) -> bool:

@@ -1,0 +1,81 @@
+"""Rows of a delimited text file: CSV with quotes (RFC 4180), or TSV without.
+
+A row that breaks the format is yielded as what is wrong with it, and reading goes on with the line
+after the one where that showed. A quote that is never closed swallows lines until the field is
+longer than the `csv` module allows, so memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import IO
+
+from tasks.errors import DataError
+from tasks.readers.text_lines import Line, text_lines
+
+Row = tuple[str, list[str] | DataError]  # where it begins, and its cells or what is wrong with it
+
+
+def csv_rows(
+    file: IO[bytes],
+    where: str,
+    delimiter: str = ",",
+    quoting: bool = True,
+    encoding: str = "utf-8",
+) -> Iterator[Row]:
+    """Yields every row that is not blank.
+
+    Args:
+        where: the file's place; a row's is that of its first line.
+        quoting: values may stand in double quotes, doubled inside; else a quote is a character.
+    """
+    lines = _Lines(text_lines(file, where, encoding))
+    mode = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
+    reader = csv.reader(lines, delimiter=delimiter, quoting=mode, strict=True)
+    while True:
+        lines.first = ""
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except DataError as error:
+            yield lines.first, error
+        except csv.Error as error:
+            yield lines.first, _told(error, lines.first, quoting)
+        else:
+            if cells:
+                yield lines.first, cells
+
+
+class _Lines:
+    """Lines as the `csv` module takes them; one that cannot be read is raised in its place.
+
+    first: the place of the first line taken since it was last emptied.
+    """
+
+    def __init__(self, lines: Iterator[Line]) -> None:
+        self._lines, self.first = lines, ""
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        where, line = next(self._lines)
+        self.first = self.first or where
+        if isinstance(line, DataError):
+            raise line
+        return line + "\n"
+
+
+def _told(error: csv.Error, where: str, quoting: bool) -> DataError:
+    if "field limit" in str(error):
+        found = f"a value of more than {csv.field_size_limit()} characters"
+        fix = "a quote that is not closed?" if quoting else "use JSON lines or Parquet"
+        return DataError(where, found, "a shorter one", fix)
+    if "new-line" in str(error):
+        return DataError(where, "a carriage return inside the row", "lines that end with LF")
+    return DataError(
+        where, f"a row that is not CSV ({error})", "quotes around a value and doubled inside it",
+        "correct the row",
+    )  # fmt: skip

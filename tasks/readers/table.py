@@ -1,0 +1,140 @@
+"""A user's own table: CSV, TSV, JSON lines or Parquet, for every task.
+
+`columns` maps our columns to the file's, by name, or by number from 0 in CSV and TSV; what it does
+not name has our name in the file.
+
+| task                | columns, with what they may hold                                           |
+|---------------------|----------------------------------------------------------------------------|
+| text_classification | `text`; `label`: a name or a whole number                                  |
+| sequence_tagging    | `words`, `tags` (IOB2): lists, or strings with blanks between              |
+| question_answering  | `question`, `context`; `answers`: {text: [...], answer_start: [...]}, or   |
+|                     | `answer_text` and `answer_start`; `title`, `id` where there are any        |
+| seq2seq             | `input`; `targets`: a string or a list of them; in evaluation splits the   |
+|                     | targets of equal inputs are gathered in one example                        |
+
+`client` (the natural client) and `source` are read where `columns` names them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+
+from tasks.errors import DataError
+from tasks.readers.reader import Reader, ReaderOptions, Records
+from tasks.readers.references import group_references
+from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, table_record
+from tasks.readers.table_rows import Layout, csv_table, json_lines, parquet_rows
+
+Format = Literal["csv", "tsv", "jsonl", "parquet"]
+
+ENDINGS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
+COMPRESSED = (".gz", ".bz2", ".xz")
+
+
+class TableOptions(ReaderOptions):
+    """How the table is laid out.
+
+    `format`: by the file's ending if not given (`reviews.csv.gz` is CSV). `delimiter`, `quoting`,
+    `header` and `encoding` are for CSV and TSV; if not given, CSV has commas and double quotes, TSV
+    has tabs and none. `label_names`: the names of labels (or tags) that are numbers or codes in the
+    file: a list that starts with the name of 0, or a mapping such as {0: negative, 4: positive}.
+    """
+
+    columns: dict[str, str | int] = {}
+    format: Format | None = None
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    quoting: bool | None = None
+    header: bool = True
+    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
+    label_names: list[str] | dict[str | int, str] | None = None
+
+    _task: str = PrivateAttr("")
+
+    @property
+    def task(self) -> str:
+        """The card's task, which decides what is read."""
+        return self._task
+
+    @field_validator("delimiter")
+    @classmethod
+    def _may_separate(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and delimiter in '\r\n"\0':
+            raise ValueError(f"{delimiter!r} cannot separate values; expected one such as ;")
+        return delimiter
+
+    @model_validator(mode="after")
+    def _fit_the_task(self, info: ValidationInfo) -> TableOptions:
+        assert info.context is not None, "the task of the card is needed"
+        self._task = info.context["task"]
+        known = (*REQUIRED[self.task], *OPTIONAL[self.task])
+        for name in self.columns:
+            if name not in known:
+                raise ValueError(
+                    f"columns has {name!r}, which is no column of {self.task}: {', '.join(known)}"
+                )
+        if self.label_names is not None and self.task not in (
+            "text_classification", "sequence_tagging"
+        ):  # fmt: skip
+            raise ValueError(f"label_names: {self.task} has no labels")
+        return self
+
+
+def read(path: Path, split: str, options: TableOptions) -> Records:
+    """Yields the columns of the task for every row; a row that does not fit is a bad record.
+
+    Raises:
+        DataError: the file cannot be read, lacks a column, or has no row.
+    """
+    records = _records(path, options)
+    if options.task == "seq2seq" and split != "train":
+        records = group_references(records)
+    yield from records
+
+
+def _records(path: Path, options: TableOptions) -> Records:
+    kind = options.format or _format(path)
+    columns = Columns(options.task, options.columns, options.label_names)
+    number = 0
+    if kind == "jsonl":
+        rows = json_lines(path, columns)
+    elif kind == "parquet":
+        rows = parquet_rows(path, columns)
+    else:
+        quoting = kind == "csv" if options.quoting is None else options.quoting
+        delimiter = options.delimiter or {"csv": ",", "tsv": "\t"}[kind]
+        layout = Layout(delimiter, quoting, options.header, options.encoding)
+        rows = csv_table(path, columns, layout)
+    for number, (where, row) in enumerate(rows, 1):  # noqa: B007 - the last number is looked at
+        try:
+            if isinstance(row, DataError):
+                raise row
+            yield where, table_record(columns, where, row, f"{path.stem}-{number}")
+        except DataError as error:
+            yield error
+    if not number:
+        raise DataError(str(path), "no rows", "at least one")
+
+
+def _format(path: Path) -> Format:
+    endings = [ending.lower() for ending in path.suffixes]
+    while endings and endings[-1] in COMPRESSED:
+        endings.pop()
+    if not endings or endings[-1] not in ENDINGS:
+        raise DataError(
+            str(path), f"the name {path.name}", f"one that ends with {', '.join(ENDINGS)}",
+            "or set local.options.format",
+        )  # fmt: skip
+    return ENDINGS[endings[-1]]
+
+
+TABLE = Reader(tuple(REQUIRED), TableOptions, read)

@@ -1,0 +1,198 @@
+"""From the values of a table's row to a record of a task: types, labels, answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from tasks.errors import DataError
+from tasks.readers.answers import check_answers
+from tasks.schema import check_iob2
+
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "text_classification": ("text", "label"),
+    "sequence_tagging": ("words", "tags"),
+    "question_answering": ("question", "context"),
+    "seq2seq": ("input", "targets"),
+}
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "text_classification": ("client", "source"),
+    "sequence_tagging": ("client", "source"),
+    "question_answering": (
+        "answers", "answer_text", "answer_start", "id", "title", "client", "source"
+    ),
+    "seq2seq": ("client", "source"),
+}  # fmt: skip
+ONLY_IF_NAMED = ("client", "source")
+
+_WHOLE = re.compile(r"[0-9]{1,9}")
+
+
+class Columns:
+    """Which column of a file holds which of ours, and what its labels are called.
+
+    Args:
+        given: ours -> the file's, where they differ.
+        label_names: names by number, or by what stands in the file.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        given: Mapping[str, str | int],
+        label_names: list[str] | dict[str | int, str] | None = None,
+    ) -> None:
+        self.task, self._given = task, given
+        if isinstance(label_names, list):
+            label_names = dict(enumerate(label_names))
+        self._names = label_names and {str(key): name for key, name in label_names.items()}
+
+    def among(self, where: str, known: Collection[str | int]) -> dict[str, str | int]:
+        """Ours -> the file's, of the columns to read.
+
+        Args:
+            where: the place of the header, or of a row that brings its own names.
+            known: the file's columns.
+
+        Raises:
+            DataError: one that is needed or named is not there.
+        """
+        wanted = list(REQUIRED[self.task])
+        for name in OPTIONAL[self.task]:
+            there = name not in ONLY_IF_NAMED and name in known
+            if name in self._given or there:
+                wanted.append(name)
+        if self.task == "question_answering" and "answers" not in wanted:
+            split = ("answer_text", "answer_start")
+            whole = not set(split) & set(wanted)
+            wanted += ["answers"] if whole else [name for name in split if name not in wanted]
+        found = {name: self._given.get(name, name) for name in wanted}
+        for ours, theirs in found.items():
+            if theirs not in known:
+                names = ", ".join([n for n in known if isinstance(n, str)] or map(str, known))
+                raise DataError(
+                    where, f"no column {theirs!r} for {ours!r}", f"one of {names}"[:300],
+                    "set local.options.columns",
+                )  # fmt: skip
+        return found
+
+    def label(self, where: str, name: str, value: Any) -> str:
+        """The name of a label or tag."""
+        label = _name(where, name, value)
+        if self._names is None:
+            return label
+        if label not in self._names:
+            raise DataError(
+                where, f"{name} {label!r}"[:80], f"one of {', '.join(self._names)}",
+                "correct local.options.label_names",
+            )  # fmt: skip
+        return self._names[label]
+
+
+def table_record(columns: Columns, where: str, row: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The row of a record.
+
+    Args:
+        row: our column -> the file's value.
+        key: the id of a question that has none.
+
+    Raises:
+        DataError: a value that is missing, empty or of another kind than the column holds.
+    """
+    record = _OF_TASK[columns.task](columns, where, row)
+    if columns.task == "question_answering":
+        record["id"] = _name(where, "id", row["id"]) if "id" in row else key
+        record["title"] = _name(where, "title", row["title"]) if "title" in row else ""
+    for name in ONLY_IF_NAMED:
+        if name in row:
+            record[name] = _name(where, name, row[name])
+    return record
+
+
+def _classified(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    label = columns.label(where, "label", row["label"])
+    return {"text": _text(where, "text", row["text"]), "label": label}
+
+
+def _tagged(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    words = [_text(where, "word", word) for word in _items(where, "words", row["words"])]
+    tags = [columns.label(where, "tag", tag) for tag in _items(where, "tags", row["tags"])]
+    check_iob2(tags, where)
+    return {"words": words, "tags": tags}
+
+
+def _answered(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    context = _text(where, "context", row["context"])
+    if "answers" in row:
+        answers = row["answers"]
+        if not isinstance(answers, dict) or not {"text", "answer_start"} <= set(answers):
+            raise DataError(
+                where, f"answers {answers!r}"[:80], "{text: [...], answer_start: [...]}",
+                "or name answer_text and answer_start in local.options.columns",
+            )  # fmt: skip
+        texts, starts = answers["text"], answers["answer_start"]
+    else:
+        texts, starts = row["answer_text"], row["answer_start"]
+        if not isinstance(texts, list) and not isinstance(starts, list):
+            texts, starts = [texts], [_number(starts)]
+    if not isinstance(texts, list) or not isinstance(starts, list):
+        raise DataError(where, "one answer's text or offset alone", "two lists, or two values")
+    return {
+        "question": _text(where, "question", row["question"]),
+        "context": context,
+        "answers": check_answers(context, texts, starts, where),
+    }
+
+
+def _rewritten(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    targets = row["targets"] if isinstance(row["targets"], list) else [row["targets"]]
+    if not targets:
+        raise DataError(where, "no targets", "at least one")
+    return {
+        "input": _text(where, "input", row["input"]),
+        "targets": [_text(where, "target", target) for target in targets],
+    }
+
+
+_OF_TASK = {
+    "text_classification": _classified,
+    "sequence_tagging": _tagged,
+    "question_answering": _answered,
+    "seq2seq": _rewritten,
+}
+
+
+def _text(where: str, name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(where, _found(name, value), "text")
+    return value
+
+
+def _name(where: str, name: str, value: Any) -> str:
+    """A name, as it stands or as a whole number."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64:
+        return str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(where, _found(name, value), "a name or a whole number")
+    return value
+
+
+def _items(where: str, name: str, value: Any) -> list[Any]:
+    """The items of a list, or of a string with blanks between them."""
+    items = [item for item in value.split(" ") if item] if isinstance(value, str) else value
+    if not isinstance(items, list) or not items:
+        raise DataError(where, _found(name, value), "a list, or items with blanks between")
+    return items
+
+
+def _number(value: Any) -> Any:
+    """The whole number in a cell of CSV."""
+    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+
+
+def _found(name: str, value: Any) -> str:
+    if value is None or value == [] or (isinstance(value, str) and not value.strip()):
+        return f"an empty {name}"
+    shown = f"{value!r:.60}" if isinstance(value, str | float | bool) else type(value).__name__
+    return f"{name}: {shown}"

@@ -1,0 +1,123 @@
+"""The rows of a table file, one batch in memory at a time: CSV and TSV, JSON lines, Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import DataError
+from tasks.readers.csv_rows import csv_rows
+from tasks.readers.reader import readable
+from tasks.readers.table_record import Columns
+from tasks.readers.text_lines import text_lines
+from tasks.readers.unpack import BROKEN, check_growth, open_file
+
+BATCH = 1000  # rows of a Parquet file held as Python objects at a time
+
+Rows = Iterator[tuple[str, dict[str, Any] | DataError]]  # where, and our column -> its value
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a delimited text file is laid out (see csv_rows.py)."""
+
+    delimiter: str
+    quoting: bool
+    header: bool
+    encoding: str
+
+
+def csv_table(path: Path, columns: Columns, layout: Layout) -> Rows:
+    """Rows of a CSV or TSV file, compressed or not; all values are strings."""
+    with readable(path, "a CSV or TSV file", *BROKEN), open_file(path) as file:
+        rows = csv_rows(file, str(path), layout.delimiter, layout.quoting, layout.encoding)
+        first = next(rows, None)
+        if first is None:
+            return
+        where, header = first
+        if isinstance(header, DataError):
+            raise header
+        known: dict[str | int, int] = {place: place for place in range(len(header))}
+        if layout.header:
+            known = {**{name: place for place, name in enumerate(header)}, **known}
+        names = columns.among(where, known)
+        _check_unique(where, header, names)
+        places = [(ours, known[theirs]) for ours, theirs in names.items()]
+        if not layout.header:
+            yield where, {ours: header[place] for ours, place in places}
+        for where, cells in rows:
+            if isinstance(cells, DataError):
+                yield where, cells
+            elif len(cells) != len(header):
+                expected = f"{len(header)} as in line 1"
+                fix = "check local.options.delimiter and quoting"
+                yield where, DataError(where, f"{len(cells)} columns", expected, fix)
+            else:
+                yield where, {ours: cells[place] for ours, place in places}
+
+
+def _check_unique(where: str, known: list[str], names: dict[str, str | int]) -> None:
+    for name in names.values():
+        if isinstance(name, str) and known.count(name) > 1:
+            raise DataError(where, f"{known.count(name)} columns {name!r}", "one of that name")
+
+
+def json_lines(path: Path, columns: Columns) -> Rows:
+    """Rows of a JSON lines file, compressed or not: one object per line, blank lines between."""
+    keys: tuple[str, ...] | None = None
+    names: dict[str, str | int] = {}
+    with readable(path, "a JSON lines file", *BROKEN), open_file(path) as file:
+        for where, line in text_lines(file, str(path)):
+            try:
+                if isinstance(line, DataError):
+                    raise line
+                if not line.strip():
+                    continue
+                content = _object(where, line)
+                if tuple(content) != keys:  # mostly the same in all lines
+                    names = columns.among(where, content.keys())
+                    keys = tuple(content)
+                yield where, {ours: content[theirs] for ours, theirs in names.items()}  # type: ignore[index]
+            except DataError as error:
+                yield where, error
+
+
+def _object(where: str, line: str) -> dict[str, Any]:
+    try:
+        content = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{where} column {error.colno}", error.msg, "one JSON object per line",
+            "put every object on a line of its own",
+        ) from None  # fmt: skip
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, endless nesting
+        raise DataError(where, f"{error}"[:100], "one JSON object per line") from None
+    if not isinstance(content, dict):
+        found = f"a {type(content).__name__}"
+        raise DataError(where, found, "one JSON object per line")
+    return content
+
+
+def parquet_rows(path: Path, columns: Columns) -> Rows:
+    """Rows of a Parquet file, of the columns that are needed."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with (
+        readable(path, "a Parquet file", pa.ArrowException, *BROKEN),
+        pq.ParquetFile(path, page_checksum_verification=True) as file,
+    ):
+        groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+        unpacked = sum(group.total_byte_size for group in groups)
+        check_growth(str(path), path.stat().st_size, unpacked)
+        names = columns.among(str(path), file.schema_arrow.names)
+        _check_unique(str(path), file.schema_arrow.names, names)
+        number = 0
+        for batch in file.iter_batches(BATCH, columns=list(dict.fromkeys(names.values()))):
+            for content in batch.to_pylist():
+                number += 1
+                row = {ours: content[theirs] for ours, theirs in names.items()}
+                yield f"{path} row {number}", row
