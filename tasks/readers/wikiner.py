@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.errors import DataError
 from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
-from tasks.readers.sentences import blank
+from tasks.readers.sentences import blank, blank_separated
 from tasks.readers.tag_schemes import Scheme, to_iob2
 from tasks.readers.text_lines import text_lines
 from tasks.readers.unpack import BROKEN, open_file
@@ -49,7 +49,7 @@ def read(path: Path, split: str, options: WikinerOptions) -> Records:
 
 def _record(where: str, line: str, options: WikinerOptions) -> Record:
     words, tags = [], []
-    for number, token in enumerate(filter(None, line.split(" ")), 1):
+    for number, token in enumerate(blank_separated(line), 1):
         parts = token.rsplit("|", 2)
         if len(parts) != 3 or blank(parts[0]):
             raise DataError(f"{where} word {number}", repr(token[:80]), "word|POS|tag")
