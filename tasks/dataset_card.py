@@ -65,7 +65,7 @@ class HubSource(_Section):
 class LocalSource(_Section):
     """Files in their original format, absolute or relative to the data root (FEDNLP_DATA).
 
-    A split may have several files, read one after the other; where the format itself names no
+    A split may be a list of files, read one after the other; where the format itself names no
     source, the source of a record is then its file's name without ending.
     """
 
@@ -85,6 +85,10 @@ class LocalSource(_Section):
         """The files of a split as the card writes them."""
         names = self.files[split]
         return [names] if isinstance(names, str) else names
+
+    def names_sources(self, split: SplitName) -> bool:
+        """Whether a record's source is its file: the split is a list, if only of one."""
+        return not isinstance(self.files[split], str)
 
     @field_validator("reader")
     @classmethod

@@ -49,8 +49,9 @@ def test_committed_cards(path):
     card = DatasetCard.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
     assert card.name == path.stem
     assert card.licence and card.description
-    assert {"train", "test"} <= set(card.source_splits)
-    if card.synthetic is None:
+    assert "train" in card.source_splits
+    assert ("test" in card.source_splits) != (card.test is not None)
+    if card.synthetic is None and "no published count" not in card.description.lower():
         assert set(card.expected) == set(card.source_splits)
 
 
