@@ -149,6 +149,8 @@ def _notes(experiment: Experiment, kind: str) -> list[str]:
     if skipped:
         more = f" and {len(skipped) - 1} more" if len(skipped) > 1 else ""
         notes.append(f"bad records left out: {len(skipped)} ({skipped[0]}{more})")
+    for reason, count in experiment.corpus.left_out.items():
+        notes.append(f"records left out by the data set's options: {count} ({reason})")
     if experiment.corpus.synthetic:
         notes.append("synthetic data: an embedded corpus, not real text")
     if "validation" not in experiment.corpus.card.source_splits:

@@ -1,7 +1,7 @@
 """Parsed tables on disk, so that a corpus is read from its original files once.
 
 An entry is a folder: `<split>.arrow` (an Arrow stream, memory-mapped when read) and `meta.json`
-with the labels, the bad records left out, and each table's content hash. Its name is the hash of
+with the labels, what was left out, and each table's content hash. Its name is the hash of
 everything that decides its content, code included, so it cannot go stale; the hashes are checked on
 reading, so a damaged entry is made again; it is written under a temporary name and renamed, so two
 runs may write at once.
@@ -82,7 +82,7 @@ def _load(entry: Path) -> Parsed | None:
                 tables[split] = pa.ipc.open_stream(source).read_all()
             if table_fingerprint(tables[split]) != expected:
                 return None
-        return Parsed(tables, meta["labels"], meta["skipped"])
+        return Parsed(tables, meta["labels"], meta["skipped"], meta["left_out"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException):
         return None
 
@@ -103,8 +103,13 @@ def _save(entry: Path, parsed: Parsed) -> None:
             with pa.ipc.new_stream(str(temporary / f"{split}.arrow"), table.schema) as writer:
                 writer.write_table(table)
         hashes = {split: table_fingerprint(table) for split, table in parsed.tables.items()}
-        meta = json.dumps({"tables": hashes, "labels": parsed.labels, "skipped": parsed.skipped})
-        (temporary / "meta.json").write_text(meta, encoding="utf-8")
+        meta = {
+            "tables": hashes,
+            "labels": parsed.labels,
+            "skipped": parsed.skipped,
+            "left_out": parsed.left_out,
+        }
+        (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         if entry.exists() and _load(entry) is None:
             shutil.rmtree(entry, ignore_errors=True)
         os.rename(temporary, entry)  # fails when another process was faster, with equal content

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -41,6 +42,7 @@ class Corpus:
     `labels`: class names, or IOB2 tags with `O` first, or [] where the task has none.
     `fingerprint`: sha256 of the content of all splits in order, and of the labels.
     `skipped`: one line for every bad record that was left out.
+    `left_out`: how many records the card's options left out, by what these have in common.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Corpus:
     synthetic: bool
     card: DatasetCard
     skipped: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def load_corpus(
@@ -91,6 +94,7 @@ def load_corpus(
             for name, most in card.members.items()
         }  # fmt: skip
         parsed = _joined(card, members)
+        _check_counts(card, chosen, parsed)
         tables, synthetic = parsed.tables, any(m.synthetic for m in members.values())
     else:
         parsed = read_source(card, chosen, data_root, Path(cache_dir), sizes, skip_bad)
@@ -113,6 +117,7 @@ def load_corpus(
         synthetic=synthetic,
         card=card,
         skipped=tuple(parsed.skipped),
+        left_out=parsed.left_out,
     )
 
 
@@ -206,8 +211,12 @@ def _member(card: DatasetCard, member: DatasetCard) -> DatasetCard:
 
 
 def _joined(card: DatasetCard, members: Mapping[str, Corpus]) -> Parsed:
-    """All members' splits, one member after the other, with rows numbered anew."""
+    """All members' splits, one member after the other, with rows numbered anew.
+
+    Ids of questions get their member's name in front, so that they stay unique.
+    """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     names = {label for member in members.values() for label in member.labels}
     labels = ordered_labels(card.task, names, f"dataset {card.name}")
@@ -220,6 +229,9 @@ def _joined(card: DatasetCard, members: Mapping[str, Corpus]) -> Parsed:
             if card.task in LABEL_COLUMN:
                 order = np.array([places[label] for label in member.labels], np.int64)
                 part = renumbered(card.task, part, order)
+            if "id" in part.schema.names:
+                ids = pc.binary_join_element_wise(f"{name}/", part.column("id"), "")
+                part = _replaced(part, "id", ids)
             parts.append(_replaced(part, "source", pa.array([name] * part.num_rows, pa.string())))
         table = pa.concat_tables(parts)
         table = _replaced(table, "row", pa.array(np.arange(table.num_rows)))
@@ -227,7 +239,10 @@ def _joined(card: DatasetCard, members: Mapping[str, Corpus]) -> Parsed:
             table = _replaced(table, "client", table.column("source"))
         tables[split] = table
     skipped = [line for member in members.values() for line in member.skipped]
-    return Parsed(tables, labels if card.task in LABEL_COLUMN else [], skipped)
+    left_out: Counter[str] = Counter()
+    for member in members.values():
+        left_out.update(member.left_out)
+    return Parsed(tables, labels if card.task in LABEL_COLUMN else [], skipped, dict(left_out))
 
 
 def _replaced(table: pyarrow.Table, column: str, values: Any) -> pyarrow.Table:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
-from tasks.readers.reader import Record
+from tasks.readers.reader import LeftOut, Record
 from tasks.schema import LABEL_COLUMN, TASK_COLUMNS, SplitName, features, ordered_labels
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ class Parsed:
     """Source splits in the task's schema, label names in their order, and what was skipped.
 
     skipped: one line for every bad record that was left out.
+    left_out: how many records the card's options left out, by what these have in common.
     """
 
     tables: dict[SplitName, pyarrow.Table]
     labels: list[str]
     skipped: list[str]
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def encoded_tables(
@@ -38,7 +41,7 @@ def encoded_tables(
 ) -> Parsed:
     """Reads all source splits, numbers their rows and labels, and builds the tables.
 
-    A row keeps its number in the source, so numbers have gaps where records were skipped.
+    A row keeps its number in the source, so numbers have gaps where records were left out.
 
     Args:
         skip_bad: at most so many bad records are left out, over all splits.
@@ -48,10 +51,15 @@ def encoded_tables(
     """
     numbers = _Numbers(card)
     skipped: list[str] = []
+    left_out: Counter[str] = Counter()
     tables = {}
     for split, source in records.items():
         builder = _Builder(card, numbers)
         for record in source:
+            if isinstance(record, LeftOut):
+                builder.row += 1
+                left_out[record.found] += 1
+                continue
             try:
                 if isinstance(record, DataError):
                     raise record
@@ -65,9 +73,10 @@ def encoded_tables(
         if not tables[split].num_rows:
             raise DataError(f"dataset {card.name} split {split}", "no examples", "at least one")
     if card.task not in LABEL_COLUMN:
-        return Parsed(tables, [], skipped)
+        return Parsed(tables, [], skipped, dict(left_out))
     labels, order = numbers.ordered()
-    return Parsed({s: renumbered(card.task, t, order) for s, t in tables.items()}, labels, skipped)
+    tables = {split: renumbered(card.task, table, order) for split, table in tables.items()}
+    return Parsed(tables, labels, skipped, dict(left_out))
 
 
 def _beyond(error: DataError, skip_bad: int) -> DataError:

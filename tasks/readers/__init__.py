@@ -6,7 +6,9 @@ from tasks.readers.ag_news import AG_NEWS
 from tasks.readers.conll import CONLL
 from tasks.readers.e2e_csv import E2E_CSV
 from tasks.readers.gold_conll import GOLD_CONLL
+from tasks.readers.mrqa_jsonl import MRQA_JSONL
 from tasks.readers.newsgroups20 import NEWSGROUPS20
+from tasks.readers.qamr import QAMR
 from tasks.readers.reader import Reader
 from tasks.readers.semeval2010_task8 import SEMEVAL2010_TASK8
 from tasks.readers.sentiment140 import SENTIMENT140
@@ -20,7 +22,9 @@ READERS: dict[str, Reader] = {
     "conll": CONLL,
     "e2e_csv": E2E_CSV,
     "gold_conll": GOLD_CONLL,
+    "mrqa_jsonl": MRQA_JSONL,
     "newsgroups20": NEWSGROUPS20,
+    "qamr": QAMR,
     "semeval2010_task8": SEMEVAL2010_TASK8,
     "sentiment140": SENTIMENT140,
     "squad_json": SQUAD_JSON,

@@ -31,9 +31,21 @@ def check_answers(
         if not isinstance(text, str) or not isinstance(start, int) or isinstance(start, bool):
             raise DataError(where, f"answer {text!r} at {start!r}", "a text and a whole number")
         there = context[max(start, 0) : max(start, 0) + len(text)]
-        if not text or start < 0 or there != text:
+        if not text.strip() or start < 0 or there != text:
             raise DataError(
                 where, f"answer {text[:60]!r} is not at offset {start}, but {there[:60]!r}",
-                "the answer's text exactly there", "correct answer_start",
+                "a visible text exactly there", "correct answer_start",
             )  # fmt: skip
     return {"text": list(texts), "start": list(starts)}
+
+
+def nearby(context: str, text: str, start: int, within: int) -> int:
+    """Where the text stands, if it is one place at most `within` characters from `start`.
+
+    Else `start` as it is, so that `check_answers` tells what is wrong.
+    """
+    if start >= 0 and context[start : start + len(text)] == text:
+        return start
+    first, last = max(start - within, 0), min(start + within, len(context))
+    places = [place for place in range(first, last + 1) if context.startswith(text, place)]
+    return places[0] if text and len(places) == 1 else start

@@ -19,6 +19,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import DataError
 
+
+class LeftOut(DataError):
+    """A record that the card's options leave out, yielded in its place: counted, and not bad.
+
+    `found` is what such records have in common, and so the name of the count.
+    """
+
+
 Record = tuple[str, dict[str, Any]]
 Records = Iterator[Record | DataError]
 

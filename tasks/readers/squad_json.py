@@ -1,25 +1,39 @@
-"""SQuAD v1.1 JSON: articles, paragraphs, questions, each with at least one answer.
+"""SQuAD JSON: articles, paragraphs, questions, each with at least one answer.
 
 `{"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question", "answers": [...]}]}]}]}`
-with answers `{"text", "answer_start"}`, offsets in characters. See Rajpurkar et al. 2016.
+with answers `{"text", "answer_start"}`, offsets in characters; other keys are ignored. See
+Rajpurkar et al. 2016. SQuAD 2.0 (Rajpurkar et al. 2018) adds unanswerable questions, which are no
+part of this task: `"is_impossible": true` and no answers.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal
+
+from pydantic import Field
 
 from tasks.errors import DataError
-from tasks.readers.answers import check_answers
-from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.answers import check_answers, nearby
+from tasks.readers.json_values import field, parsed
+from tasks.readers.reader import LeftOut, Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.unpack import BROKEN, open_file
-
-T = TypeVar("T")
 
 
 class SquadOptions(ReaderOptions):
-    """The format has no variants."""
+    """In what a file differs from SQuAD v1.1.
+
+    `title_key`: the key, of a paragraph or of its article, that names the document; None where
+    documents have no name. `integer_ids`: ids of questions and documents are whole numbers.
+    `unanswerable`: such a question is a bad record (`error`), or left out and counted (`drop`).
+    `offset_tolerance`: an answer that is not at its offset is taken where its text stands, if that
+    is one place within so many characters.
+    """
+
+    title_key: str | None = "title"
+    integer_ids: bool = False
+    unanswerable: Literal["error", "drop"] = "error"
+    offset_tolerance: int = Field(default=0, ge=0, le=100)
 
 
 def read(path: Path, split: str, options: SquadOptions) -> Records:
@@ -28,73 +42,86 @@ def read(path: Path, split: str, options: SquadOptions) -> Records:
     Raises:
         DataError: the file is not JSON, or no SQuAD file.
     """
-    with readable(path, "a SQuAD JSON file", RecursionError, *BROKEN), open_file(path) as file:
-        try:
-            content = json.loads(file.read().decode("utf-8-sig"))
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"{path} line {error.lineno} column {error.colno}", error.msg,
-                "a complete SQuAD JSON file", "fetch the file again",
-            ) from None  # fmt: skip
+    with readable(path, "a SQuAD JSON file", *BROKEN), open_file(path) as file:
+        text = file.read().decode("utf-8-sig")
+    content = parsed(text, str(path), "a complete SQuAD JSON file")
     found = 0
-    for record in _questions(path, content):
+    for record in _questions(path, content, options):
         found += 1
         yield record
     if not found:
         raise DataError(str(path), "no question", "at least one")
 
 
-def _questions(path: Path, content: Any) -> Records:
-    for number, article in enumerate(_field(content, "data", list, str(path)), 1):
+def _questions(path: Path, content: Any, options: SquadOptions) -> Records:
+    for number, article in enumerate(field(content, "data", list, str(path)), 1):
         where = f"{path} article {number}"
         try:
-            title = _field(article, "title", str, where)
-            paragraphs = _field(article, "paragraphs", list, where)
+            paragraphs = field(article, "paragraphs", list, where)
         except DataError as error:
             yield error
             continue
         for place, paragraph in enumerate(paragraphs, 1):
             inside = f"{where} paragraph {place}"
             try:
-                context = _field(paragraph, "context", str, inside)
-                questions = _field(paragraph, "qas", list, inside)
+                context = field(paragraph, "context", str, inside)
+                title = _title(article, paragraph, inside, options)
+                questions = field(paragraph, "qas", list, inside)
             except DataError as error:
                 yield error
                 continue
             for question in questions:
                 try:
-                    yield _question(path, inside, title, context, question)
+                    yield _question(path, inside, title, context, question, options)
                 except DataError as error:
                     yield error
 
 
-def _question(path: Path, inside: str, title: str, context: str, question: Any) -> Record:
-    key = _field(question, "id", str, inside)
-    where = f"{path} id {key}"
+def _title(article: Any, paragraph: Any, where: str, options: SquadOptions) -> str:
+    if options.title_key is None:
+        return ""
+    owner = paragraph if options.title_key in paragraph else article
+    return _name(owner, options.title_key, where, options)
+
+
+def _name(owner: Any, key: str, where: str, options: SquadOptions) -> str:
+    return str(field(owner, key, int if options.integer_ids else str, where))
+
+
+def _question(
+    path: Path, inside: str, title: str, context: str, question: Any, options: SquadOptions
+) -> Record:
+    key = _name(question, "id", inside, options)
+    where = f"{path} id {key[:80]}"
     return where, {
         "id": key,
-        "question": _field(question, "question", str, where),
+        "question": field(question, "question", str, where),
         "context": context,
         "title": title,
-        "answers": _answers(question, context, where),
+        "answers": _answers(question, context, where, options),
     }
 
 
-def _answers(question: Any, context: str, where: str) -> dict[str, list[Any]]:
-    answers = _field(question, "answers", list, where)
-    texts = [_field(answer, "text", str, where) for answer in answers]
-    starts = [_field(answer, "answer_start", int, where) for answer in answers]
+def _answers(question: Any, context: str, where: str, options: SquadOptions) -> dict[str, list]:
+    answers = field(question, "answers", list, where)
+    impossible = field({"is_impossible": False, **question}, "is_impossible", bool, where)
+    if impossible and answers:
+        raise DataError(where, "is_impossible, and answers", "one of the two")
+    if not answers:
+        if options.unanswerable == "drop":
+            raise LeftOut(where, "unanswerable")
+        raise DataError(
+            where, "an unanswerable question", "at least one answer",
+            "local.options.unanswerable: drop in the card leaves such questions out",
+        )  # fmt: skip
+    texts = [field(answer, "text", str, where) for answer in answers]
+    starts = [field(answer, "answer_start", int, where) for answer in answers]
+    if options.offset_tolerance:
+        starts = [
+            nearby(context, text, start, options.offset_tolerance)
+            for text, start in zip(texts, starts, strict=True)
+        ]
     return check_answers(context, texts, starts, where)
-
-
-def _field(owner: Any, key: str, kind: type[T], where: str) -> T:
-    value = owner.get(key) if isinstance(owner, dict) else None
-    if not isinstance(value, kind):
-        found = f"a {type(owner).__name__}" if not isinstance(owner, dict) else f"{key}: {value!r}"
-        if isinstance(owner, dict) and key not in owner:
-            found = f"no {key!r}"
-        raise DataError(where, found[:80], f"{key!r}, a {kind.__name__}")
-    return value
 
 
 SQUAD_JSON = Reader(("question_answering",), SquadOptions, read)

@@ -114,7 +114,7 @@ def _records(path: Path, options: TableOptions) -> Records:
         delimiter = options.delimiter or {"csv": ",", "tsv": "\t"}[kind]
         layout = Layout(delimiter, quoting, options.header, options.encoding)
         rows = csv_table(path, columns, layout)
-    for number, (where, row) in enumerate(rows, 1):  # noqa: B007 - the last number is looked at
+    for number, (where, row) in enumerate(rows, 1):
         try:
             if isinstance(row, DataError):
                 raise row

@@ -119,6 +119,32 @@ def test_members_that_cannot_be_joined(tmp_path):
         joined(tmp_path, {"one": {}}, labels=["O"])
 
 
+def test_members_keep_ids_apart_and_counts(tmp_path):
+    content = squad("abcdefghij")
+    content["data"][0]["paragraphs"][0]["qas"][0].update(is_impossible=True, answers=[])
+    for name in ("train", "test"):
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    local = {"reader": "squad_json", "files": {"train": "train", "test": "test"},
+             "options": {"unanswerable": "drop"}}  # fmt: skip
+    questions = {**COMMON, "task": "question_answering"}
+    cards = {name: DatasetCard.parse({**questions, "name": name, "local": local}, name)
+             for name in ("one", "two")}  # fmt: skip
+
+    def join(**more):
+        members = {"one": {"train": 5, "test": 2}, "two": {"train": 5, "test": 2}}
+        card = DatasetCard.parse({**questions, "members": members, **more}, "all.yaml")
+        return load(card, tmp_path, find_card=cards.__getitem__)
+
+    corpus = join(expected={"train": 10, "test": 4})
+    ids = corpus.splits["train"]["id"][:]
+    assert len(set(ids)) == 10 and {key.partition("/")[0] for key in ids} == {"one", "two"}
+    assert ids[0].partition("/")[2] in load(cards["one"], tmp_path).splits["train"]["id"][:]
+    assert corpus.left_out == {"unanswerable": 4} and corpus.skipped == ()
+    assert load(cards["one"], tmp_path).left_out == {"unanswerable": 2}  # from the cache
+    with pytest.raises(DataError, match=r"expected\.train: 10 examples from the members source"):
+        join(expected={"train": 11})
+
+
 # validation and limits -------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from tasks.data import load_corpus
 from tasks.dataset_card import DatasetCard
+from tasks.errors import DataError
 
 pytestmark = pytest.mark.skipif("FEDNLP_DATA" not in os.environ, reason="needs FEDNLP_DATA")
 CONFIGS = Path(__file__).parents[2] / "configs" / "datasets"
@@ -21,11 +22,16 @@ def cache(tmp_path_factory):
 
 
 def load(name, cache):
-    path = CONFIGS / f"{name}.yaml"
-    card = DatasetCard.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+    card = find_card(name)
     return load_corpus(
-        card, data_root=Path(os.environ["FEDNLP_DATA"]), cache_dir=cache, source="local"
-    )
+        card, data_root=Path(os.environ["FEDNLP_DATA"]), cache_dir=cache,
+        source="auto" if card.members else "local", find_card=find_card,
+    )  # fmt: skip
+
+
+def find_card(name):
+    path = CONFIGS / f"{name}.yaml"
+    return DatasetCard.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
 
 
 def sizes(corpus):
@@ -99,6 +105,81 @@ def test_squad_by_article(cache):
     assert corpus.splits["test"][0]["client"] == "1973_oil_crisis"
 
 
+def test_qamr(cache):
+    corpus = load("qamr", cache)
+    assert sizes(corpus) == {"train": 17017, "validation": 1891, "test": 18770}
+    train, validation = (corpus.splits[split] for split in ("train", "validation"))
+    assert len(set(train["title"])) + len(set(validation["title"])) == 499
+    assert len(set(corpus.splits["test"]["title"])) == 480
+    assert len({*train["client"], *validation["client"]}) == 222
+    answers = {row["id"]: row["answers"]["text"] for row in corpus.splits["test"]}
+    assert max(map(len, answers.values())) == 3
+    assert sum(map(len, answers.values())) == 30926
+
+
+def test_qamr_without_cut_answers(cache):
+    path = CONFIGS / "qamr.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["local"]["options"]["noncontiguous"] = "drop"
+    content["expected"] = {"train": 18908 - 45, "test": 18770 - 50}
+    card = DatasetCard.parse(content, "drop")
+    corpus = load_corpus(card, data_root=Path(os.environ["FEDNLP_DATA"]), cache_dir=cache)
+    assert corpus.left_out == {"without a contiguous answer": 95} and corpus.skipped == ()
+
+
+def test_policyqa(cache):
+    corpus = load("policyqa", cache)
+    assert sizes(corpus) == {"train": 3809 - 377, "validation": 377, "test": 4152}
+    sites = {split: set(rows["client"]) for split, rows in corpus.splits.items()}
+    assert {split: len(names) for split, names in sites.items()} == {
+        "train": 18, "validation": 2, "test": 20,
+    }  # fmt: skip
+    assert not (sites["train"] | sites["validation"]) & sites["test"]
+
+
+def test_covidqa(cache):
+    corpus = load("covidqa", cache)
+    assert sizes(corpus) == {"train": 994, "validation": 110, "test": 276}
+    articles = [set(rows["title"]) for rows in corpus.splits.values()]
+    assert sum(map(len, articles)) == len(set.union(*articles)) == 98
+    rows = {row["id"]: row for split in corpus.splits.values() for row in split}
+    assert rows["1057"]["answers"]["text"] == ["50 million deaths worldwide"]  # of article 2684
+    assert rows["1719"]["answers"]["text"] == [" HCoV-OC43 and HCoV-229E"]
+
+
+def test_covidqa_offsets_are_as_wrong_as_the_card_says():
+    from tasks.readers.squad_json import SquadOptions, read
+
+    path = Path(os.environ["FEDNLP_DATA"]) / "data/covidqa/200423_covidQA.json"
+    options = SquadOptions(title_key="document_id", integer_ids=True)
+    records = list(read(path, "train", options))
+    assert len(records) == 1380
+    assert sum(isinstance(record, DataError) for record in records) == 234
+
+
+def test_the_official_development_set_of_squad():
+    from tasks.readers.squad_json import SquadOptions, read
+
+    path = Path(os.environ["FEDNLP_DATA"]) / "data/squad_v1.1/dev-v1.1.json"
+    rows = [row for _, row in read(path, "test", SquadOptions())]
+    assert len({row["id"] for row in rows}) == len(rows) == 10570
+    assert sum(len(row["answers"]["text"]) for row in rows) == 34726
+    assert len({row["title"] for row in rows}) == 48
+
+
+def test_qa_by_source(cache):
+    corpus = load("qa_by_source", cache)
+    assert sizes(corpus) == {"train": 9994, "validation": 1010, "test": 3276}
+    for rows in corpus.splits.values():
+        assert set(rows["source"]) == {"squad_by_article", "qamr", "policyqa", "covidqa"}
+        assert rows["client"][:] == rows["source"][:]
+        assert len(set(rows["id"])) == len(rows)
+        for row in rows:
+            context, answers = row["context"], row["answers"]
+            for text, start in zip(answers["text"], answers["start"], strict=True):
+                assert context[start : start + len(text)] == text
+
+
 def test_e2e(cache):
     corpus = load("e2e_nlg", cache)
     assert sizes(corpus) == {"train": 42061, "validation": 547, "test": 630}
@@ -111,8 +192,8 @@ def test_e2e(cache):
     ]
 
 
-@pytest.mark.parametrize(
-    "name", ["20newsgroups", "wikiann_en", "squad_by_article", "e2e_nlg", "btc"]
-)
+@pytest.mark.parametrize("name", [
+    "20newsgroups", "wikiann_en", "squad_by_article", "e2e_nlg", "qamr", "covidqa", "btc",
+])  # fmt: skip
 def test_parsed_and_cached_agree(name, cache, tmp_path):
     assert load(name, cache).fingerprint == load(name, tmp_path).fingerprint

@@ -7,6 +7,7 @@ import pytest
 from tasks import tables
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
+from tasks.readers.reader import LeftOut
 from tasks.tables import encoded_tables
 
 BAD = DataError("f line 2", "nonsense", fix="mend it")
@@ -64,6 +65,15 @@ def test_bad_records_are_left_out_up_to_a_number_and_rows_keep_theirs():
     assert parsed.skipped == ["f line 2: nonsense; mend it"] * 2
     assert parsed.tables["train"].column("row").to_pylist() == [0, 2]
     assert parsed.tables["train"].column("text").to_pylist() == ["t1", "t2"]
+
+
+def test_what_the_options_leave_out_is_counted_and_is_not_bad():
+    left = LeftOut("f line 2", "unanswerable")
+    first, second = texts("a", "b")
+    records = {"train": [first, left, left, second], "test": [*texts("a"), LeftOut("f", "other")]}
+    parsed = encoded_tables(card("text_classification"), records)
+    assert parsed.left_out == {"unanswerable": 2, "other": 1} and parsed.skipped == []
+    assert parsed.tables["train"].column("row").to_pylist() == [0, 3]
 
 
 @pytest.mark.parametrize(
