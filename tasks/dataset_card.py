@@ -36,8 +36,10 @@ class HubSource(_Section):
 
     `splits`: ours -> the repository's. `files`: the repository's split -> path in the repository,
     where its own layout is not to be relied on. `columns`: ours -> the repository's, where they
-    differ. `labels`: names of integer labels that the repository's schema does not name. `select`:
-    our split -> the values of `select_column` whose rows it keeps.
+    differ (`translation.de`: a column inside a column). `labels`: names of integer labels that the
+    repository's schema does not name. `select`: our split -> the values of `select_column` whose
+    rows it keeps. `group_references`: in validation and test, sequence-to-sequence rows of equal
+    input become one with all targets.
     """
 
     id: str
@@ -49,6 +51,7 @@ class HubSource(_Section):
     labels: list[str] | None = None
     select_column: str | None = None
     select: dict[SplitName, list[str]] = {}
+    group_references: bool = True
 
     @model_validator(mode="after")
     def _selection_is_whole(self) -> HubSource:
