@@ -36,8 +36,10 @@ class HubSource(_Section):
 
     `splits`: ours -> the repository's. `files`: the repository's split -> path in the repository,
     where its own layout is not to be relied on. `columns`: ours -> the repository's, where they
-    differ. `labels`: names of integer labels that the repository's schema does not name. `select`:
-    our split -> the values of `select_column` whose rows it keeps.
+    differ (`translation.de`: a column inside a column). `labels`: names of integer labels that the
+    repository's schema does not name. `select`: our split -> the values of `select_column` whose
+    rows it keeps. `group_references`: in validation and test, sequence-to-sequence rows of equal
+    input become one with all targets.
     """
 
     id: str
@@ -49,6 +51,7 @@ class HubSource(_Section):
     labels: list[str] | None = None
     select_column: str | None = None
     select: dict[SplitName, list[str]] = {}
+    group_references: bool = True
 
     @model_validator(mode="after")
     def _selection_is_whole(self) -> HubSource:
@@ -174,8 +177,9 @@ class DatasetCard(_Section):
     def has_clients(self) -> bool:
         """Whether its examples have natural clients; embedded corpora always do."""
         by_hub = self.hub is not None and "client" in self.hub.columns
-        table = self.local is not None and self.local.reader == "table"
-        by_table = table and "client" in self.local.options.get("columns", {})
+        local = self.local
+        table = local is not None and local.reader == "table" and local.options.get("columns")
+        by_table = isinstance(table, dict) and "client" in table
         return self.client is not None or self.synthetic is not None or by_hub or by_table
 
     def _declared_splits(self) -> dict[str, tuple[SplitName, ...]]:

@@ -13,6 +13,7 @@ from tasks.dataset_card import HubSource
 from tasks.errors import DataError
 from tasks.network import quiet_download, surely_offline
 from tasks.readers.answers import check_answers
+from tasks.readers.pairs import check_pair
 from tasks.readers.reader import Records
 from tasks.readers.references import group_references
 from tasks.schema import TASK_COLUMNS, SplitName, check_iob2
@@ -30,6 +31,8 @@ def read_hub(hub: HubSource, task: str, split: SplitName, cache_dir: Path) -> Re
     """
     where = f"hub {hub.id}"
     dataset = _download(hub, hub.splits[split], cache_dir)
+    if any("." in theirs for theirs in hub.columns.values()):
+        dataset = dataset.flatten()  # translation.de is a column inside a column
     columns = {name: hub.columns.get(name, name) for name in TASK_COLUMNS[task]}
     optional: dict[str, str] = {
         ours: theirs for ours, theirs in hub.columns.items() if ours in ("client", "source")
@@ -45,7 +48,8 @@ def read_hub(hub: HubSource, task: str, split: SplitName, cache_dir: Path) -> Re
     if hub.select_column is not None:
         dataset = _selected(hub, dataset, split)
     records = _records(hub, task, split, dataset, {**columns, **optional})
-    yield from group_references(records) if task == "seq2seq" and split != "train" else records
+    grouped = task == "seq2seq" and split != "train" and hub.group_references
+    yield from group_references(records) if grouped else records
 
 
 def _download(hub: HubSource, split: str, cache_dir: Path) -> Dataset:
@@ -109,8 +113,10 @@ def _row(
     elif task == "question_answering":
         row.setdefault("title", "")
         row["answers"] = _answers(row, where)
-    elif isinstance(row["targets"], str):
-        row["targets"] = [row["targets"]]
+    else:
+        if isinstance(row["targets"], str):
+            row["targets"] = [row["targets"]]
+        check_pair(row["input"], row["targets"], where)
     return row
 
 

@@ -55,7 +55,7 @@ def choose_source(card: DatasetCard, source: str, data_root: Path | None) -> Sou
         return "synthetic"
     if card.local is not None:
         files = _local_files(card.local, data_root)
-        if files is not None and all(path.exists() for paths in files.values() for path in paths):
+        if files is not None and all(p.exists() for p in chain(*_needed(card, card.local, files))):
             return "local"
         if card.hub is None:
             return "local"  # its own error names the missing file
@@ -100,8 +100,9 @@ def read_source(
     local = card.local
     assert local is not None
     files = _existing_files(card, local, data_root)
-    hashes = {path: file_hash(path) for path in set(chain(*files.values()))}
-    identity["files"] = {split: [hashes[p] for p in paths] for split, paths in files.items()}
+    needed = dict(zip(files, _needed(card, local, files), strict=True))
+    hashes = {path: file_hash(path) for path in set(chain(*needed.values()))}
+    identity["files"] = {split: [hashes[p] for p in paths] for split, paths in needed.items()}
     identity["names"] = {s: [p.stem for p in files[s]] for s in files if local.names_sources(s)}
     return cached(identity, folder, lambda: encoded_tables(card, {
         split: _read_files(card, local, files[split], split) for split in card.source_splits
@@ -131,6 +132,18 @@ def _local_files(local: LocalSource, data_root: Path | None) -> dict[SplitName, 
     return {split: [root / path for path in some] for split, some in paths.items()}
 
 
+def _needed(
+    card: DatasetCard, local: LocalSource, files: Mapping[SplitName, list[Path]]
+) -> list[list[Path]]:
+    """The files of every split, and those that they are read with."""
+    reader = READERS[local.reader]
+    options = reader.options.model_validate(local.options, context={"task": card.task})
+    return [
+        [*paths, *chain(*(reader.beside(path, options) for path in paths))]
+        for paths in files.values()
+    ]
+
+
 def _existing_files(
     card: DatasetCard, local: LocalSource, data_root: Path | None
 ) -> dict[SplitName, list[Path]]:
@@ -141,7 +154,7 @@ def _existing_files(
             where, "a relative path and no data folder", "the folder that holds it",
             "set FEDNLP_DATA",
         )  # fmt: skip
-    for split, paths in files.items():
+    for split, paths in zip(files, _needed(card, local, files), strict=True):
         for path in paths:
             if not path.exists():
                 raise DataError(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from tasks.readers.aeslc import AESLC
 from tasks.readers.ag_news import AG_NEWS
 from tasks.readers.conll import CONLL
 from tasks.readers.e2e_csv import E2E_CSV
 from tasks.readers.gold_conll import GOLD_CONLL
+from tasks.readers.movie_dialogs import MOVIE_DIALOGS
 from tasks.readers.mrqa_jsonl import MRQA_JSONL
+from tasks.readers.news_stories import NEWS_STORIES
 from tasks.readers.newsgroups20 import NEWSGROUPS20
+from tasks.readers.parallel_lines import PARALLEL_LINES
 from tasks.readers.qamr import QAMR
 from tasks.readers.reader import Reader
 from tasks.readers.semeval2010_task8 import SEMEVAL2010_TASK8
@@ -18,12 +22,16 @@ from tasks.readers.table import TABLE
 from tasks.readers.wikiner import WIKINER
 
 READERS: dict[str, Reader] = {
+    "aeslc": AESLC,
     "ag_news": AG_NEWS,
     "conll": CONLL,
     "e2e_csv": E2E_CSV,
     "gold_conll": GOLD_CONLL,
+    "movie_dialogs": MOVIE_DIALOGS,
     "mrqa_jsonl": MRQA_JSONL,
+    "news_stories": NEWS_STORIES,
     "newsgroups20": NEWSGROUPS20,
+    "parallel_lines": PARALLEL_LINES,
     "qamr": QAMR,
     "semeval2010_task8": SEMEVAL2010_TASK8,
     "sentiment140": SENTIMENT140,

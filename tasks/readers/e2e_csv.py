@@ -15,6 +15,7 @@ from pydantic import Field
 from tasks.errors import DataError
 from tasks.readers.reader import Reader, ReaderOptions, Records, readable
 from tasks.readers.references import group_references
+from tasks.readers.split_files import of_split
 from tasks.readers.unpack import BROKEN, open_entry
 
 
@@ -36,12 +37,7 @@ def read(path: Path, split: str, options: E2eOptions) -> Records:
     Raises:
         DataError: a damaged zip, no such file in it, a wrong header or column count, an empty cell.
     """
-    if split not in options.files:
-        raise DataError(
-            str(path), f"no file is known for the split {split}",
-            f"one of {', '.join(options.files)}", "set local.options.files in the card",
-        )  # fmt: skip
-    records = _rows(path, options.files[split])
+    records = _rows(path, of_split(options.files, split, path, "file"))
     yield from records if split == "train" else group_references(records)
 
 
@@ -60,6 +56,8 @@ def _rows(path: Path, name: str) -> Records:
                 yield DataError(place, f"{len(cells)} columns", "2 (mr,ref)")
             elif not (cells[0].strip() and cells[1].strip()):
                 yield DataError(place, "an empty cell", "an input and its reference")
+            elif "\0" in cells[0] + cells[1]:
+                yield DataError(place, "a NUL byte", "text", "is this the file?")
             else:
                 yield place, {"input": cells[0], "targets": [cells[1]]}
         if line == 2:

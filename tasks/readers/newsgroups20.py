@@ -15,6 +15,7 @@ from pydantic import Field
 
 from tasks.errors import DataError
 from tasks.readers.reader import Reader, ReaderOptions, Records, readable
+from tasks.readers.split_files import of_split
 from tasks.readers.unpack import BROKEN, entries
 
 MAX_POST_BYTES = 64 * 2**20  # the longest real post has 160 kB
@@ -40,12 +41,8 @@ def read(path: Path, split: str, options: NewsgroupsOptions) -> Records:
     Raises:
         DataError: a damaged archive, an unsafe or unexpected entry, or no post at all.
     """
-    if split not in options.folders:
-        raise DataError(
-            str(path), f"no folder is known for the split {split}",
-            f"one of {', '.join(options.folders)}", "set local.options.folders in the card",
-        )  # fmt: skip
-    folder, posts = options.folders[split], dict[tuple[str, int], bytes]()
+    folder = of_split(options.folders, split, path, "folder")
+    posts = dict[tuple[str, int], bytes]()
 
     def wanted(parts: tuple[str, ...]) -> bool:
         return len(parts) == 3 and parts[0] == folder

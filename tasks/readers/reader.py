@@ -40,13 +40,22 @@ class ReaderOptions(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+def _alone(path: Path, options: Any) -> list[Path]:
+    return []
+
+
 @dataclass(frozen=True)
 class Reader:
-    """A format: the tasks its records serve, its options, and `read(path, split, options)`."""
+    """A format: the tasks its records serve, its options, and `read(path, split, options)`.
+
+    `beside(path, options)`: other files that reading a file needs, so that what was cached is not
+    taken for current when one of them changes.
+    """
 
     tasks: tuple[str, ...]
     options: type[ReaderOptions]
     read: Callable[[Path, str, Any], Records]
+    beside: Callable[[Path, Any], list[Path]] = _alone
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class TableOptions(ReaderOptions):
     file: a list that starts with the name of 0, or a mapping such as {0: negative, 4: positive}.
     """
 
-    columns: dict[str, str | int] = {}
+    columns: dict[str, str | int] = Field(default={})
     format: Format | None = None
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     quoting: bool | None = None

@@ -1,18 +1,28 @@
-"""Lines of text: UTF-8 with or without a byte order mark, any line ending, no surprises."""
+"""Lines of text: UTF-8 with or without a byte order mark, any line ending, no surprises.
+
+Old files may be in `windows-1252` instead, read as the Encoding Standard of the WHATWG defines it:
+the five bytes that Python's `cp1252` leaves undefined are the control characters of latin-1, so
+every byte is a character.
+"""
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Literal
 
 from tasks.errors import DataError
 
 MAX_LINE_BYTES = 8 * 2**20
 
+Encoding = Literal["utf-8", "latin-1", "windows-1252"]
+
+_WINDOWS = "".join(bytes([b]).decode("cp1252", "ignore") or chr(b) for b in range(256))
+
 Line = tuple[str, str | DataError]  # where it is, and its text or what is wrong with it
 
 
-def text_lines(file: IO[bytes], where: str, encoding: str = "utf-8") -> Iterator[Line]:
+def text_lines(file: IO[bytes], where: str, encoding: Encoding = "utf-8") -> Iterator[Line]:
     """Yields every line without its end, empty ones included; only LF and CR LF end a line.
 
     Args:
@@ -33,17 +43,21 @@ def text_lines(file: IO[bytes], where: str, encoding: str = "utf-8") -> Iterator
             )
             continue
         try:
-            text = raw.decode(encoding)
+            text = _decoded(raw, number, encoding)
         except UnicodeDecodeError:
             found = f"bytes that are not {encoding.upper()}"
             yield place, DataError(place, found, fix="save it as UTF-8")
             continue
-        if number == 1 and encoding == "utf-8":
-            text = text.removeprefix("\ufeff")
         if "\0" in text:
             yield place, DataError(place, "a NUL byte", "text", "is this the file?")
             continue
         yield place, text.removesuffix("\n").removesuffix("\r")
+
+
+def _decoded(raw: bytes, number: int, encoding: Encoding) -> str:
+    if encoding == "windows-1252":
+        return codecs.charmap_decode(raw, "strict", _WINDOWS)[0]
+    return raw.decode("utf-8-sig" if number == 1 and encoding == "utf-8" else encoding)
 
 
 def _raw_lines(file: IO[bytes]) -> Iterator[bytes]:

@@ -192,8 +192,22 @@ def test_e2e(cache):
     ]
 
 
+def test_aeslc(cache):
+    corpus = load("aeslc", cache)
+    assert sizes(corpus) == {"train": 14436, "validation": 1960, "test": 1906}
+    references = {s: {len(row) for row in rows["targets"]} for s, rows in corpus.splits.items()}
+    assert references == {"train": {1}, "validation": {4}, "test": {4}}
+    owners = [owner for rows in corpus.splits.values() for owner in rows["client"]]
+    assert len(set(owners)) == 145 and owners[0] == "allen-p"
+    bodies = {split: set(rows["input"]) for split, rows in corpus.splits.items()}
+    assert not bodies["train"] & (bodies["validation"] | bodies["test"])
+    first = corpus.splits["train"][0]
+    assert first["targets"] == ["Service Agreement"] and first["input"].endswith("contract.doc>>")
+
+
 @pytest.mark.parametrize("name", [
     "20newsgroups", "wikiann_en", "squad_by_article", "e2e_nlg", "qamr", "covidqa", "btc",
+    "aeslc",
 ])  # fmt: skip
 def test_parsed_and_cached_agree(name, cache, tmp_path):
     assert load(name, cache).fingerprint == load(name, tmp_path).fingerprint

@@ -13,6 +13,14 @@ from tasks.errors import DataError
 
 CARDS = sorted((Path(__file__).parents[2] / "configs" / "datasets").glob("*.yaml"))
 REAL = ("20newsgroups", "wikiann_en", "squad_by_article", "e2e_nlg")
+# No public count of these files, read as they are, could be confirmed.
+UNCOUNTED = {
+    "cornell_movie_dialogs": {"train"},
+    "wmt18_news_cs_en": {"train"},
+    "wmt18_news_de_en": {"train"},
+    "wmt18_news_ru_en": {"train", "validation", "test"},
+    "wmt18_news_zh_en": {"train", "validation"},
+}
 GOOD = {
     "name": "mine",
     "task": "sequence_tagging",
@@ -52,7 +60,8 @@ def test_committed_cards(path):
     assert "train" in card.source_splits
     assert ("test" in card.source_splits) != (card.test is not None)
     if card.synthetic is None and "no published count" not in card.description.lower():
-        assert set(card.expected) == set(card.source_splits)
+        missing = set(card.source_splits) - set(card.expected)
+        assert missing == UNCOUNTED.get(card.name, set())
 
 
 def test_the_real_sets_are_there_with_both_sources():

@@ -235,6 +235,62 @@ def test_e2e_references_are_grouped_for_evaluation(tmp_path, no_network):
     assert corpus.labels == []
 
 
+def wmt(tmp_path, **hub):
+    from datasets import Translation
+
+    features = {"translation": Translation(languages=["de", "en"])}
+    pairs = [("Ja.", "Yes."), ("Nein.", "No."), ("Ja.", "It is.")]
+    rows = [{"translation": {"de": de, "en": en}} for de, en in pairs]
+    for split in ("train", "validation", "test"):
+        parquet(tmp_path, f"de-en/{split}-00000-of-00001.parquet", rows, features)
+    return {
+        "task": "seq2seq",
+        "hub": {
+            "files": {s: f"de-en/{s}-*.parquet" for s in ("train", "validation", "test")},
+            "columns": {"input": "translation.de", "targets": "translation.en"},
+            "group_references": False,
+            **hub,
+        },
+    }
+
+
+def test_wmt_in_a_column_of_translations(tmp_path, no_network):
+    corpus = load(wmt(tmp_path), tmp_path)
+    for rows in corpus.splits.values():
+        assert rows["input"][:] == ["Ja.", "Nein.", "Ja."]
+        assert rows["targets"][:] == [["Yes."], ["No."], ["It is."]]
+
+
+def test_wmt_of_another_language(tmp_path):
+    with pytest.raises(DataError, match=r"no column 'translation\.fr' for 'input'; .*lation\.de"):
+        load(wmt(tmp_path, columns={"input": "translation.fr", "targets": "translation.en"}),
+             tmp_path)  # fmt: skip
+
+
+def test_cnn_dailymail(tmp_path, no_network):
+    from datasets import Value
+
+    features = {name: Value("string") for name in ("article", "highlights", "id")}
+    rows = [{"article": "An article .", "highlights": "One .\nTwo .", "id": "a1"}]
+    for split in ("train", "validation", "test"):
+        parts = 2 if split == "train" else 1
+        for part in range(parts):
+            name = f"3.0.0/{split}-0000{part}-of-0000{parts}.parquet"
+            parquet(tmp_path, name, rows * (part + 1), features)
+    hub = {
+        "files": {s: f"3.0.0/{s}-*.parquet" for s in ("train", "validation", "test")},
+        "columns": {"input": "article", "targets": "highlights"},
+        "group_references": False,
+    }
+    corpus = load({"task": "seq2seq", "hub": hub}, tmp_path)
+    assert len(corpus.splits["train"]) == 3
+    assert corpus.splits["test"]["targets"][:] == [["One .\nTwo ."]]
+    rows[0]["highlights"] = "  "
+    parquet(tmp_path, "3.0.0/test-00000-of-00001.parquet", rows, features)
+    with pytest.raises(DataError, match="split test row 0: an empty target"):
+        load({"task": "seq2seq", "hub": hub}, tmp_path)
+
+
 def test_a_column_that_is_not_there(tmp_path):
     card = newsgroups(tmp_path)
     card["hub"]["columns"] = {"text": "body", "label": "label_text"}

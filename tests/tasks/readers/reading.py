@@ -16,3 +16,25 @@ def good(records: Iterable[Record | DataError]) -> list[Record]:
             raise record
         found.append(record)
     return found
+
+
+def check_pairs(records: Iterable[Record | DataError]) -> tuple[int, int]:
+    """How many good and bad records there are; good ones have text on both sides.
+
+    Whatever else than a `DataError` reading raises is a failure of the test.
+    """
+    found = bad = 0
+    try:
+        for record in records:
+            if isinstance(record, DataError):
+                assert "\n" not in str(record)
+                bad += 1
+                continue
+            found += 1
+            assert record[0] and record[1]["input"].strip() and record[1]["targets"]
+            assert all(target.strip() for target in record[1]["targets"])
+            assert "\0" not in record[1]["input"] + "".join(record[1]["targets"])
+    except DataError as error:
+        assert "\n" not in str(error)
+        bad += 1
+    return found, bad

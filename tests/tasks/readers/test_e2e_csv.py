@@ -5,7 +5,10 @@ from __future__ import annotations
 import zipfile
 
 import pytest
-from reading import good
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mutations import mutated, seeds
+from reading import check_pairs, good
 
 from tasks.errors import DataError
 from tasks.readers.e2e_csv import E2eOptions, read
@@ -57,6 +60,7 @@ def test_directory_and_single_file(tmp_path):
     ("mr,ref\na,b\nc\n", "line 3: 1 columns"),
     ("mr,ref\na,b\nc,d,e\n", "line 3: 3 columns"),
     ('mr,ref\n"a\nb",c\nd,\n', "line 4: an empty cell"),
+    ("mr,ref\na,b\0\n", "line 2: a NUL byte"),
     ('mr,ref\na,"b\n', "cannot be read (unexpected end of data)"),
     ("mr,ref\na," + "b" * 200_000 + "\n", "cannot be read (field larger"),
 ])  # fmt: skip
@@ -110,3 +114,22 @@ def test_missing(tmp_path):
         rows(tmp_path / "none.zip", "train")
     with pytest.raises(DataError, match="no such file"):
         rows(tmp_path, "train")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200), st.booleans())
+def test_any_bytes(tmp_path_factory, content, header):
+    path = tmp_path_factory.mktemp("any") / "trainset.csv"
+    path.write_bytes(b"mr,ref\n" + content if header else content)
+    check_pairs(read(path, "train", E2eOptions()))
+
+
+def test_mutations(tmp_path):
+    text, packed = TEST.encode() * 3, zipped(tmp_path / "a.zip").read_bytes()
+    for seed in seeds(400):
+        path = tmp_path / ("testset_w_refs.csv" if seed % 2 else "b.zip")
+        path.write_bytes(mutated(text if seed % 2 else packed, seed))
+        try:
+            check_pairs(read(path, "test", E2eOptions()))
+        except Exception as error:
+            raise AssertionError(f"seed {seed}") from error
