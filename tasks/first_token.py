@@ -19,10 +19,11 @@ ARCHITECTURES = ("bert", "roberta")
 def read_first_token_only(classifier: nn.Module) -> bool:
     """Switches the last layer of a `...ForSequenceClassification` in place.
 
-    Returns whether the architecture is one of `ARCHITECTURES`.
+    Returns whether it could: the architecture is one of `ARCHITECTURES`.
     """
     model: Any = classifier
-    if model.config.model_type not in ARCHITECTURES:
+    eager = model.config._attn_implementation == "eager"  # that is each model's own
+    if model.config.model_type not in ARCHITECTURES or eager:
         return False
     last = model.base_model.encoder.layer[-1]
     last.forward = MethodType(_forward, last)
