@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError
+from tasks.first_token import read_first_token_only
 from tasks.freezing import freeze, freeze_unreached
 from tasks.lora import add_lora
 from tasks.model_card import ModelCard, ModelOverrides
@@ -77,6 +78,8 @@ def build_model(
         else:
             source = _Source(card, data_root)
             model = _pretrained(source, task, labels, tokenizer, overrides, max_length)
+        if task.name == "text_classification":
+            read_first_token_only(model)
         freeze(model, embeddings=overrides.freeze_embeddings, layers=overrides.freeze_layers)
         if overrides.lora is not None:
             add_lora(model, overrides.lora)

@@ -82,7 +82,8 @@ def test_merged_model_is_plain_and_equal(architecture, task, folders, tokenizer,
         assert all(one is other for one, other in tied_pairs(merged))
     merged.save_pretrained(tmp_path)
     again = getattr(transformers, AUTO[task]).from_pretrained(tmp_path).eval()
-    assert torch.equal(logits(again, tokenizer), logits(merged, tokenizer))
+    # a classifier that is read back computes its last layer for all tokens: equal but for rounding
+    torch.testing.assert_close(logits(again, tokenizer), logits(merged, tokenizer))
 
 
 def test_adapters_are_drawn_from_the_seed(folders, tokenizer):
