@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tasks.errors import DataError
 from tasks.readers import READERS
+from tasks.readers.reader import ReaderOptions
 from tasks.schema import LABEL_COLUMN, SPLITS, TASK_COLUMNS, SplitName
 
 TaskName = Literal["text_classification", "sequence_tagging", "question_answering", "seq2seq"]
@@ -85,6 +86,10 @@ class LocalSource(_Section):
         """The files of a split as the card writes them."""
         names = self.files[split]
         return [names] if isinstance(names, str) else names
+
+    def reader_options(self, task: str) -> ReaderOptions:
+        """The options as the reader takes them."""
+        return READERS[self.reader].options.model_validate(self.options, context={"task": task})
 
     @field_validator("reader")
     @classmethod
@@ -168,11 +173,10 @@ class DatasetCard(_Section):
 
     @property
     def has_clients(self) -> bool:
-        """Whether its examples have natural clients; embedded corpora always do."""
+        """Whether its examples may have natural clients; embedded corpora always do."""
         by_hub = self.hub is not None and "client" in self.hub.columns
-        table = self.local is not None and self.local.reader == "table"
-        by_table = table and "client" in self.local.options.get("columns", {})
-        return self.client is not None or self.synthetic is not None or by_hub or by_table
+        by_file = self.local is not None and self.local.reader_options(self.task).names_clients
+        return self.client is not None or self.synthetic is not None or by_hub or by_file
 
     def _declared_splits(self) -> dict[str, tuple[SplitName, ...]]:
         given = {
@@ -246,7 +250,7 @@ class DatasetCard(_Section):
         if card.local is not None:
             options = READERS[card.local.reader].options
             try:
-                options.model_validate(card.local.options, context={"task": card.task})
+                card.local.reader_options(card.task)
             except ValidationError as error:
                 raise _one_line(where, options, error, ("local", "options")) from None
         return card

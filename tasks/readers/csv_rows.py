@@ -31,8 +31,10 @@ def csv_rows(
         quoting: values may stand in double quotes, doubled inside; else a quote is a character.
     """
     lines = _Lines(text_lines(file, where, encoding))
-    mode = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
-    reader = csv.reader(lines, delimiter=delimiter, quoting=mode, strict=True)
+    reader = csv.reader(
+        lines, delimiter=delimiter, strict=True,
+        quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
+    )  # fmt: skip
     while True:
         lines.first = ""
         try:

@@ -50,7 +50,7 @@ class TableOptions(ReaderOptions):
     file: a list that starts with the name of 0, or a mapping such as {0: negative, 4: positive}.
     """
 
-    columns: dict[str, str | int] = {}
+    columns: dict[str, str | int] = Field(default={})
     format: Format | None = None
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     quoting: bool | None = None
@@ -64,6 +64,10 @@ class TableOptions(ReaderOptions):
     def task(self) -> str:
         """The card's task, which decides what is read."""
         return self._task
+
+    @property
+    def names_clients(self) -> bool:
+        return "client" in self.columns
 
     @field_validator("delimiter")
     @classmethod
@@ -114,7 +118,7 @@ def _records(path: Path, options: TableOptions) -> Records:
         delimiter = options.delimiter or {"csv": ",", "tsv": "\t"}[kind]
         layout = Layout(delimiter, quoting, options.header, options.encoding)
         rows = csv_table(path, columns, layout)
-    for number, (where, row) in enumerate(rows, 1):  # noqa: B007 - the last number is looked at
+    for number, (where, row) in enumerate(rows, 1):
         try:
             if isinstance(row, DataError):
                 raise row
