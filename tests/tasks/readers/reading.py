@@ -16,3 +16,8 @@ def good(records: Iterable[Record | DataError]) -> list[Record]:
             raise record
         found.append(record)
     return found
+
+
+def outcomes(records: Iterable[Record | DataError]) -> list[object]:
+    """The row of every good record, the message of every bad one, in order."""
+    return [str(r) if isinstance(r, DataError) else r[1] for r in records]
