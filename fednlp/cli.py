@@ -22,17 +22,37 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console()
-if not console.is_terminal:
-    # files and pipes have no width of their own
-    console = Console(width=int(os.environ.get("COLUMNS", "120")))
+# By default a waiting OpenMP thread spins, so that another program on one core costs us an order of
+# magnitude. Read when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _console() -> Console:
+    """Files and pipes have no width of their own: 120 characters, or COLUMNS."""
+    console = Console()
+    if console.is_terminal:
+        return console
+    wanted = os.environ.get("COLUMNS", "")
+    return Console(width=max(int(wanted), 40) if wanted.isdecimal() and int(wanted) else 120)
+
+
+console = _console()
 
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key.sub=value]...")]
 ConfigFile = Annotated[
     str, typer.Argument(metavar="CONFIG", help="a YAML file, or its name in configs/")
 ]
 RunsDir = Annotated[Path, typer.Argument(metavar="RUNS_DIR", help="a directory of run folders")]
-Out = Annotated[Path, typer.Option("--out", help="where run folders are kept")]
+
+
+def _not_empty(path: Path) -> Path:
+    """`--out "$UNSET"` would be the current directory."""
+    if path == Path():
+        raise UserError("--out", "is empty or the current directory", "a directory for run folders")
+    return path
+
+
+Out = Annotated[Path, typer.Option("--out", help="where run folders are kept", callback=_not_empty)]
 SkipBad = Annotated[
     int, typer.Option("--skip-bad", min=0, help="leave out at most so many bad records")
 ]
@@ -46,8 +66,9 @@ def run(
     config: ConfigFile,
     overrides: Overrides = None,
     seeds: Annotated[
-        str, typer.Option(help="for example 0,1,2; default: the configured seed")
-    ] = "",
+        str | None,
+        typer.Option(help="for example 0,1,2; default: the configured seed", show_default=False),
+    ] = None,
     out: Out = Path("runs"),
     allow_inexact: AllowInexact = False,
     skip_bad: SkipBad = 0,
@@ -257,7 +278,7 @@ def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list
         return table
     if not table:
         return table
-    console.print(tables.terminal(table))
+    console.print(tables.terminal(table, console.width))
     for note in tables.footnotes(table):
         console.print(note, style="dim", highlight=False)
     return table
@@ -275,9 +296,11 @@ def _with_skip_bad(overrides: list[str] | None, skip_bad: int) -> list[str]:
     return [*(overrides or []), *([f"dataset.skip_bad={skip_bad}"] if skip_bad else [])]
 
 
-def _seeds(text: str) -> list[int]:
+def _seeds(text: str | None) -> list[int]:
+    if text is None:
+        return []
     try:
-        return [int(part) for part in text.split(",")] if text else []
+        return [int(part) for part in text.split(",")]
     except ValueError:
         raise UserError("--seeds", f"found '{text}'", "whole numbers with commas: 0,1,2") from None
 

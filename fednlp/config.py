@@ -262,6 +262,8 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Plac
         return data, places
     if not isinstance(parent, str):
         raise UserError(places[("extends",)], "'extends' is not a path", "a file name")
+    if not (path.parent / parent).is_file():
+        raise UserError(places[("extends",)], f"extends {parent}, which is no file", "a file name")
     inherited, inherited_places = read(path.parent / parent, (*chain, path.resolve()))
     return merged(inherited, data), {**inherited_places, **places}
 

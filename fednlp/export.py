@@ -21,6 +21,10 @@ def export(run_dir: Path, target: Path) -> None:
         UserError: the run is unfinished or damaged, what it did not train is no longer what it
             was, or the target exists.
     """
+    if not run_dir.is_dir():
+        raise UserError(str(run_dir), "no such directory", "a run folder")
+    if not (run_dir / "identity.json").is_file():
+        raise UserError(str(run_dir), "is no run folder", "the folder of one run")
     if not (run_dir / "result.json").is_file():
         raise UserError(str(run_dir), "holds no finished run", fix="finish it first")
     if target.exists():

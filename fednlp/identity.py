@@ -47,7 +47,8 @@ class Identity:
 
     @property
     def folder(self) -> str:
-        return f"{re.sub(r'[^A-Za-z0-9.]+', '-', self.label).strip('-')[:80]}-{self.id[:12]}"
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", self.label.replace("+", "")).strip("-")
+        return f"{name[:80]}-{self.id[:12]}"
 
     def as_json(self) -> dict[str, Any]:
         return {

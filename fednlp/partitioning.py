@@ -61,7 +61,7 @@ def check_partition(config: PartitionConfig, card: DatasetCard) -> PartitionerSp
                 f"has no effect on {config.name} by {kind}, which clusters nothing",
                 fix="drop it, or set partition.skew: cluster",
             )
-        if model_card(config.encoder).scratch is not None:
+        if model_card(config.encoder, "partition.encoder").scratch is not None:
             raise UserError(
                 "partition.encoder",
                 f"{config.encoder} starts from scratch",
@@ -137,7 +137,7 @@ def _features(
         return text_features(train, test, seed=config.seed)
     from tasks.text_embeddings import text_embeddings
 
-    card = model_card(config.encoder)
+    card = model_card(config.encoder, "partition.encoder")
     rows = text_embeddings(card, [*train, *test], places.cache_dir(), places.data_root())
     return rows[: len(train)], rows[len(train) :]
 

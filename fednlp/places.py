@@ -11,6 +11,8 @@ from fednlp.errors import UserError, nearest
 def configs_dir() -> Path:
     """`FEDNLP_CONFIGS`, or `configs/` beside `run_bench.py`."""
     given = os.environ.get("FEDNLP_CONFIGS")
+    if given and not Path(given).is_dir():
+        raise UserError("FEDNLP_CONFIGS", f"{given} is not a directory", fix="correct or unset it")
     return Path(given) if given else Path(__file__).resolve().parents[1] / "configs"
 
 
@@ -31,10 +33,13 @@ def data_root() -> Path | None:
 
 
 def config_file(name: str) -> Path:
-    """A path as given, or relative to `configs/`, with or without `.yaml`."""
-    for candidate in (Path(name), configs_dir() / name, configs_dir() / f"{name}.yaml"):
+    """A path as given, or relative to `configs/` or `configs/suites/`, with or without `.yaml`."""
+    folders = (configs_dir(), configs_dir() / "suites")
+    for candidate in (Path(name), *(f / n for f in folders for n in (name, f"{name}.yaml"))):
         if candidate.is_file():
             return candidate
+    if Path(name).is_dir():
+        raise UserError(name, "is a directory", "a YAML file")
     raise UserError(name, "no such file", fix=f"looked here and in {configs_dir()}")
 
 
@@ -53,14 +58,18 @@ def card_title(name: str) -> str:
     return Path(name).stem if is_card_path(name) else name
 
 
-def card_file(kind: str, name: str) -> Path:
-    """The file of a card in `configs/datasets` or `configs/models`, by name or by path."""
+def card_file(kind: str, name: str, key: str) -> Path:
+    """The file of a card in `configs/datasets` or `configs/models`, by name or by path.
+
+    Raises:
+        UserError: there is none; names the `key` that asked for it.
+    """
     if is_card_path(name):
         return Path(name)
     path = configs_dir() / kind / f"{name}.yaml"
     if not path.is_file():
         raise UserError(
-            f"{kind.removesuffix('s')}.name",
+            key,
             f"no card '{name}'",
             fix=nearest(name, card_names(kind)),
         )

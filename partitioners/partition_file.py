@@ -63,8 +63,12 @@ def read(path: Path) -> Partition:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise PartitionError(str(path), "no such file", "a partition saved as .npz") from None
+    except IsADirectoryError:
+        raise PartitionError(str(path), "is a directory", "a partition saved as .npz") from None
     except UNREADABLE as error:
-        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+        foreign = "pickle" in str(error)  # numpy's advice would be to load it all the same
+        found = "no .npz file" if foreign else f"{type(error).__name__}: {error}"
+        raise _damaged(path, found) from error
     try:
         meta = json.loads(arrays["meta"].tobytes().decode())
         if meta["format"] != FORMAT:

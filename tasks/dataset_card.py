@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 import types
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -66,8 +67,9 @@ class HubSource(_Section):
 class LocalSource(_Section):
     """Files in their original format, absolute or relative to the data root (FEDNLP_DATA).
 
-    A split may have several files, read one after the other; where the format itself names no
-    source, the source of a record is then its file's name without ending.
+    A path that begins with `./` starts at the card. A split may be a list of files, read one after
+    the other; where the format itself names no source, the source of a record is then its file's
+    name without ending.
     """
 
     reader: str
@@ -87,9 +89,25 @@ class LocalSource(_Section):
         names = self.files[split]
         return [names] if isinstance(names, str) else names
 
+    def beside(self, folder: Path) -> LocalSource:
+        """The same with full paths instead of those that begin with `./`."""
+
+        def full(name: str) -> str:
+            return str(folder.resolve() / name) if name.startswith("./") else name
+
+        files = {
+            split: full(names) if isinstance(names, str) else [full(name) for name in names]
+            for split, names in self.files.items()
+        }
+        return self.model_copy(update={"files": files})
+
     def reader_options(self, task: str) -> ReaderOptions:
         """The options as the reader takes them."""
         return READERS[self.reader].options.model_validate(self.options, context={"task": task})
+
+    def names_sources(self, split: SplitName) -> bool:
+        """Whether a record's source is its file: the split is a list, if only of one."""
+        return not isinstance(self.files[split], str)
 
     @field_validator("reader")
     @classmethod
@@ -231,12 +249,13 @@ class DatasetCard(_Section):
         return self
 
     @classmethod
-    def parse(cls, data: Any, where: str) -> DatasetCard:
+    def parse(cls, data: Any, where: str, folder: Path | None = None) -> DatasetCard:
         """Checks the content of a card.
 
         Args:
             data: what the YAML file holds.
             where: the card's file name, for messages.
+            folder: where it lies.
 
         Raises:
             DataError: names the file and the first key that is wrong.
@@ -253,6 +272,8 @@ class DatasetCard(_Section):
                 card.local.reader_options(card.task)
             except ValidationError as error:
                 raise _one_line(where, options, error, ("local", "options")) from None
+            if folder is not None:
+                card = card.model_copy(update={"local": card.local.beside(folder)})
         return card
 
 

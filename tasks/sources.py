@@ -102,7 +102,7 @@ def read_source(
     files = _existing_files(card, local, data_root)
     hashes = {path: file_hash(path) for path in set(chain(*files.values()))}
     identity["files"] = {split: [hashes[p] for p in paths] for split, paths in files.items()}
-    identity["names"] = {s: [p.stem for p in paths] for s, paths in files.items() if len(paths) > 1}
+    identity["names"] = {s: [p.stem for p in files[s]] for s in files if local.names_sources(s)}
     return cached(identity, folder, lambda: encoded_tables(card, {
         split: _read_files(card, local, files[split], split) for split in card.source_splits
     }, skip_bad), skip_bad)  # fmt: skip
@@ -115,7 +115,7 @@ def _read_files(
     options = local.reader_options(card.task)
     for path in paths:
         for record in reader.read(path, split, options):
-            if len(paths) > 1 and not isinstance(record, DataError):
+            if local.names_sources(split) and not isinstance(record, DataError):
                 record[1].setdefault("source", path.stem)
             yield record
 

@@ -16,6 +16,8 @@ from fednlp.results.gap import Gap
 if TYPE_CHECKING:
     from fednlp.plan import Plan
 
+NARROW = 90  # characters
+
 Format = Literal["table", "markdown", "csv", "json"]
 
 # the last: rounds until 90, 95 and 99 % of centralized
@@ -53,14 +55,23 @@ def cells(gap: Gap) -> list[str]:
     ]
 
 
-def terminal(gaps: list[Gap]) -> Group:
-    """The gap table: a block per benchmark, headed by its centralized score."""
+def terminal(gaps: list[Gap], width: int = 120) -> Group:
+    """The gap table: a block per benchmark, headed by its centralized score.
+
+    On a terminal of less than `NARROW` characters a method is a paragraph instead of a line.
+    """
     parts: list[RenderableType] = [
         Text("Gap to centralized training on test; positive: federated is worse", style="bold")
     ]
     blocks = _blocks(gaps)
     for (shared, central), members in blocks:
         parts.append(Text(f"\n{shared}\n{central}"))
+        if width < NARROW:
+            for gap in members:
+                method, *values = cells(gap)
+                lines = [f" {n}: {v}" for n, v in zip(_COLUMNS[1:], values, strict=True)]
+                parts.append(Text("\n".join([f"\n{method}", *lines])))
+            continue
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for number, name in enumerate(_COLUMNS):
             justify: Literal["left", "right"] = "left" if number == 0 else "right"
@@ -110,7 +121,7 @@ def plan_table(plan: Plan) -> Table:
         ("bytes up", human_bytes(plan.bytes_up)),
         ("bytes of the frozen base", human_bytes(plan.bytes_base)),
         ("disk", human_bytes(plan.disk_bytes)),
-        ("time", f"about {human_seconds(plan.seconds)} of training, evaluation apart"),
+        ("time at this load", f"about {human_seconds(plan.seconds)} of training, no evaluation"),
     ]
     for name, value in rows if central else [r for r in rows if r[0] != "centralized reference"]:
         table.add_row(name, value)

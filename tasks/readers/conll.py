@@ -1,83 +1,138 @@
-"""CoNLL columns: one word per line, blank lines between sentences, tags in IOB2.
+r"""CoNLL columns: one word per line, blank lines between sentences.
 
-EU      B-ORG
-rejects O
+    EU      B-ORG
+    rejects O
+
+The format of the CoNLL shared tasks since Tjong Kim Sang and Buchholz 2000, and of WNUT-17,
+WikiANN, the Broad Twitter Corpus and many more. A path is one file, or with `patterns` a directory
+or an archive of files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.errors import DataError
 from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.sentences import blank, blank_separated, sentences
+from tasks.readers.tag_schemes import Scheme, to_iob2
 from tasks.readers.text_lines import Line, text_lines
-from tasks.readers.unpack import BROKEN, open_file
-from tasks.schema import check_iob2
+from tasks.readers.unpack import BROKEN, entries, open_file
 
 
 class ConllOptions(ReaderOptions):
     """How the columns are laid out.
 
     `separator` None: any run of blanks and tabs. Columns count from 0, from the end if negative.
-    `token_prefix` is required on every word and stripped (`en:` in WikiANN). Lines whose first
-    column is `document_marker` are dropped and end a sentence.
+    `scheme` of the tags, which become IOB2 (see tag_schemes.py). `token_prefix` is required on
+    every word and stripped (`en:` in WikiANN). Lines whose first column is `document_marker` are
+    dropped and end a sentence. Lines that start with `comment` are dropped; they end none. Give
+    "# " rather than "#" where a word may be "#". `empty_word` is read where a word is empty or
+    blank, in files that have lost some; None: that is a bad record. `patterns`: split -> the
+    files of a directory or an archive, such as "*_train.txt"; what `*` stands for is the source.
     """
 
     separator: str | None = Field(default="\t", min_length=1)
     columns: int | None = Field(default=None, ge=2)  # None: as many as the first line has
     token_column: int = 0
     tag_column: int = -1
+    scheme: Scheme = "iob2"
     token_prefix: str = ""
     document_marker: str | None = "-DOCSTART-"
+    comment: str | None = Field(default=None, min_length=1)
+    empty_word: str | None = Field(default=None, min_length=1)
+    patterns: dict[str, str] | None = None
+
+    @field_validator("patterns")
+    @classmethod
+    def _one_star(cls, patterns: dict[str, str] | None) -> dict[str, str] | None:
+        for split, pattern in (patterns or {}).items():
+            if pattern.count("*") != 1 or any(sign in pattern for sign in "?[]/"):
+                raise ValueError(f"{split}: {pattern!r}; expected a file name with one *")
+        return patterns
 
 
 def read(path: Path, split: str, options: ConllOptions) -> Records:
-    """Yields `words` and `tags` (names) of every sentence; `where` names its first line.
+    """Yields `words` and `tags` (names, IOB2) of every sentence; `where` names its first line.
 
-    A sentence with a bad line is one bad record.
+    With `patterns` also `source`. A sentence with a bad line is one bad record.
 
     Raises:
-        DataError: the file cannot be read, or has no sentence.
+        DataError: a file cannot be read, none fits the pattern, or there is no sentence.
     """
     found = 0
-    with readable(path, "a CoNLL file", *BROKEN), open_file(path) as file:
-        for sentence in _sentences(text_lines(file, str(path)), options):
-            found += 1
-            yield sentence
+    with readable(path, "a CoNLL file", *BROKEN):
+        for lines, source in _files(path, split, options):
+            for record in _records(lines, options):
+                found += 1
+                if source is not None and not isinstance(record, DataError):
+                    record[1]["source"] = source
+                yield record
     if not found:
         raise DataError(str(path), "no sentence", "lines of a word and its tag")
 
 
-def _sentences(lines: Iterable[Line], options: ConllOptions) -> Records:
-    first, words, problem = "", list[tuple[str, str]](), None
+def _files(
+    path: Path, split: str, options: ConllOptions
+) -> Iterator[tuple[Iterable[Line], str | None]]:
+    if options.patterns is None:
+        with open_file(path) as file:
+            yield text_lines(file, str(path)), None
+        return
+    if split not in options.patterns:
+        raise DataError(
+            str(path), f"no pattern is known for the split {split}",
+            f"one of {', '.join(options.patterns)}", "set local.options.patterns in the card",
+        )  # fmt: skip
+    pattern, found = options.patterns[split], 0
+    for parts, content in entries(path, lambda parts: fnmatchcase(parts[-1], pattern)):
+        found += 1
+        before, after = map(len, pattern.split("*"))
+        source = parts[-1][before : len(parts[-1]) - after].strip("-_. ")
+        yield text_lines(io.BytesIO(content), f"{path} entry {'/'.join(parts)}"), source
+    if not found:
+        raise DataError(str(path), f"no file {pattern}", "at least one")
+
+
+def _records(lines: Iterable[Line], options: ConllOptions) -> Records:
     width = options.columns
-    for where, line in lines:
-        if isinstance(line, str) and _ends(line, options):
-            if first:
-                yield problem or _record(first, words)
-            first, words, problem = "", [], None
+    kept = (line for line in lines if not _is_comment(line[1], options))
+    for sentence, _ in sentences(kept, lambda line: _ends(line, options)):
+        if sentence is None:
             continue
-        first = first or where
+        first, words, problem = sentence
         try:
-            if isinstance(line, DataError):
-                raise line
-            columns = line.split(options.separator)
-            width = width or len(columns)
-            words.append(_word(where, columns, width, options))
+            if problem is not None:
+                raise problem
+            width = width or len(_columns(words[0][1], options))
+            yield _record(first, [_word(*word, width, options) for word in words], options)
         except DataError as error:
-            problem = problem or error
-    if first:
-        yield problem or _record(first, words)
+            yield error
+
+
+def _is_comment(line: str | DataError, options: ConllOptions) -> bool:
+    mark = options.comment
+    return mark is not None and isinstance(line, str) and line.startswith(mark)
 
 
 def _ends(line: str, options: ConllOptions) -> bool:
-    return not line.strip(" \t") or line.split(options.separator, 1)[0] == options.document_marker
+    if blank(line):
+        return True
+    marker = options.document_marker
+    return marker is not None and line.startswith(marker) and _columns(line, options)[0] == marker
 
 
-def _word(where: str, columns: list[str], width: int, options: ConllOptions) -> tuple[str, str]:
+def _columns(line: str, options: ConllOptions) -> list[str]:
+    return line.split(options.separator) if options.separator else blank_separated(line)
+
+
+def _word(where: str, line: str, width: int, options: ConllOptions) -> tuple[str, str]:
+    columns = _columns(line, options)
     if len(columns) != width:
         raise DataError(
             where, f"{len(columns)} columns", f"{width}",
@@ -94,18 +149,19 @@ def _word(where: str, columns: list[str], width: int, options: ConllOptions) -> 
     if not word.startswith(options.token_prefix):
         raise DataError(where, f"word {word!r}", f"the prefix {options.token_prefix!r}")
     word = word[len(options.token_prefix) :]
-    if not word:
-        raise DataError(where, "an empty word", "a word and its tag")
+    if blank(word):
+        if options.empty_word is None:
+            raise DataError(
+                where, "an empty word", "a word and its tag",
+                "correct the line, or set local.options.empty_word",
+            )  # fmt: skip
+        word = options.empty_word
     return word, tag
 
 
-def _record(where: str, sentence: list[tuple[str, str]]) -> Record | DataError:
+def _record(where: str, sentence: list[tuple[str, str]], options: ConllOptions) -> Record:
     words, tags = (list(column) for column in zip(*sentence, strict=True))
-    try:
-        check_iob2(tags, where)
-    except DataError as error:
-        return error
-    return where, {"words": words, "tags": tags}
+    return where, {"words": words, "tags": to_iob2(tags, options.scheme, where)}
 
 
 CONLL = Reader(("sequence_tagging",), ConllOptions, read)

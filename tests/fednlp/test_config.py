@@ -303,7 +303,7 @@ def test_files_that_are_none(tmp_path):
     binary.write_bytes(b"\xff\xfe\x00\x81")
     assert "not UTF-8" in command("run", binary).one_line()
     assert "no such file" in command("run", tmp_path / "nowhere.yaml").one_line()
-    assert "no such" in command("run", tmp_path).one_line()  # a directory
+    assert "is a directory" in command("run", tmp_path).one_line()
 
 
 @pytest.mark.parametrize(
@@ -311,6 +311,8 @@ def test_files_that_are_none(tmp_path):
     [
         ("1e-3", 0.001), ("-1e5", -1e5), ("1.5E+2", 150.0), (".5e1", 5.0), ("1e-3x", "1e-3x"),
         ("3", 3), ("0.1", 0.1), ("null", None), ("[1, 2]", [1, 2]), ("true", True), ("e3", "e3"),
+        ("010", "010"), ("1:30", "1:30"), ("0x1f", "0x1f"), ("1_000", "1_000"),  # 8, 90, ... in 1.1
+        ("-3", -3), ("+4", 4), ("0", 0), (".5", 0.5), ("1.", 1.0), (".inf", float("inf")),
     ],
 )  # fmt: skip
 def test_numbers_are_what_they_look_like(text, value):
@@ -378,7 +380,10 @@ def test_a_circle_of_extends_is_one_line(length, tmp_path):
 
 def test_a_missing_parent_and_a_parent_that_is_no_name(tmp_path):
     written(tmp_path, a={"extends": "nowhere.yaml"}, b={"rounds": 1, "extends": [1]})
-    assert "nowhere.yaml: no such file" in command("show", tmp_path / "a.yaml").one_line()
+    assert (
+        "a.yaml:1: extends nowhere.yaml, which is no file"
+        in command("show", tmp_path / "a.yaml").one_line()
+    )
     assert "b.yaml:1: 'extends'" in command("show", tmp_path / "b.yaml").one_line()
 
 
@@ -625,7 +630,7 @@ def test_other_commands_refuse_in_one_line(tmp_path):
     assert "no such directory" in command("gap", tmp_path / "nowhere").one_line()
     assert "'xml'" in command("gap", tmp_path, "--format", "xml").one_line()
     assert "no finished federated run" in command("plot", tmp_path).one_line()
-    assert "no finished run" in command("export-model", tmp_path, tmp_path / "x").one_line()
+    assert "is no run folder" in command("export-model", tmp_path, tmp_path / "x").one_line()
     assert "no such file" in command("check", tmp_path / "mine.py:Mine").one_line()
     assert "unknown algorithm" in command("check", "fedavgg").one_line()
     assert "no finished federated run" in command("gap", tmp_path).one_line()

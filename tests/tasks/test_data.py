@@ -81,6 +81,9 @@ def test_several_files_of_a_split_name_the_source(tmp_path):
     assert set(corpus.splits["test"]["source"]) == {""}
     with pytest.raises(DataError, match="no 'source', which the card names as client"):
         load(tagging_card(tmp_path, local=local, client="source"), tmp_path)
+    local["files"]["test"] = [local["files"]["test"]]  # a list, if only of one
+    corpus = load(tagging_card(tmp_path, local=local, client="source"), tmp_path)
+    assert set(corpus.splits["test"]["source"]) == {"test"}
 
 
 # joining ---------------------------------------------------------------------------------------

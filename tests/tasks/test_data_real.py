@@ -1,4 +1,4 @@
-"""The real data sets in their original files: published counts, first rows, repeatability."""
+"""Real data sets in their original files: published counts, first rows, repeatability."""
 
 from __future__ import annotations
 
@@ -50,6 +50,41 @@ def test_wikiann(cache):
     first = corpus.splits["train"][0]
     assert first["words"][:3] == ["R.H.", "Saunders", "("]
     assert [corpus.labels[tag] for tag in first["tags"]][:3] == ["B-ORG", "I-ORG", "O"]
+
+
+def test_wnut17(cache):
+    corpus = load("wnut17", cache)
+    assert sizes(corpus) == {"train": 3394, "validation": 1009, "test": 1287}
+    assert {split: sum(map(len, rows["words"])) for split, rows in corpus.splits.items()} == {
+        "train": 62730, "validation": 15733, "test": 23394,
+    }  # fmt: skip
+    first = corpus.splits["train"][0]
+    assert first["words"][:3] == ["@paulwalk", "It", "'s"]
+    pairs = zip(first["words"], (corpus.labels[tag] for tag in first["tags"]), strict=True)
+    assert [f"{word} {tag}" for word, tag in pairs if tag != "O"] == [
+        "Empire B-location", "State I-location", "Building I-location", "ESB B-location",
+    ]  # fmt: skip
+
+
+def test_btc(cache):
+    corpus = load("btc", cache)
+    assert sizes(corpus) == {"train": 5338, "validation": 2001, "test": 2000}
+    clients = {split: set(rows["client"]) for split, rows in corpus.splits.items()}
+    assert clients == {"train": {"a", "b", "e", "g"}, "validation": {"h"}, "test": {"f"}}
+    lost = [
+        sum(words.count("\ufffd") for words in corpus.splits[s]["words"]) for s in corpus.splits
+    ]
+    assert lost == [0, 4, 2] and not any("" in words for words in corpus.splits["test"]["words"])
+
+
+def test_btc_by_segment(cache):
+    corpus = load("btc_by_segment", cache)
+    assert sizes(corpus) == {"train": 6724, "validation": 747, "test": 1868}
+    together = [client for rows in corpus.splits.values() for client in rows["client"]]
+    assert {client: together.count(client) for client in sorted(set(together))} == {
+        "a": 1000, "b": 2000, "e": 200, "f": 2000, "g": 2138, "h": 2001,
+    }  # fmt: skip
+    assert corpus.splits["train"]["source"][:] == corpus.splits["train"]["client"][:]
 
 
 def test_squad_by_article(cache):
@@ -111,6 +146,8 @@ def test_ag_news(cache):
     assert np.bincount(corpus.splits["test"]["label"]).tolist() == [380] * 4
 
 
-@pytest.mark.parametrize("name", ["20newsgroups", "wikiann_en", "squad_by_article", "e2e_nlg"])
+@pytest.mark.parametrize(
+    "name", ["20newsgroups", "wikiann_en", "squad_by_article", "e2e_nlg", "btc"]
+)
 def test_parsed_and_cached_agree(name, cache, tmp_path):
     assert load(name, cache).fingerprint == load(name, tmp_path).fingerprint

@@ -88,6 +88,33 @@ def test_wikiann_with_broken_tags(tmp_path):
         load(wikiann(tmp_path, bad=True), tmp_path)
 
 
+CONLL2003 = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC"]
+
+
+def test_conll2003(tmp_path, no_network):
+    from datasets import ClassLabel, List, Value
+
+    card = yaml.safe_load((CARDS / "conll2003.yaml").read_text(encoding="utf-8"))
+    features = {
+        "id": Value("string"),
+        "tokens": List(Value("string")),
+        "pos_tags": List(ClassLabel(names=['"', "NNP", "VBZ"])),
+        "chunk_tags": List(ClassLabel(names=["O", "B-NP", "B-VP"])),
+        "ner_tags": List(ClassLabel(names=CONLL2003)),
+    }
+    rows = [{"id": "0", "tokens": ["EU", "rejects", "German"], "pos_tags": [1, 2, 1],
+             "chunk_tags": [1, 2, 1], "ner_tags": [3, 0, 7]}]  # fmt: skip
+    for file in card["hub"]["files"].values():
+        parquet(tmp_path, file, rows, features)
+    corpus = load({
+        "task": card["task"], "labels": card["labels"],
+        "hub": {key: card["hub"][key] for key in ("files", "columns", "labels")},
+    }, tmp_path)  # fmt: skip
+    (first,) = corpus.splits["test"]
+    assert first["words"] == ["EU", "rejects", "German"]
+    assert [corpus.labels[tag] for tag in first["tags"]] == ["B-ORG", "O", "B-MISC"]
+
+
 def squad(tmp_path, start=6):
     from datasets import List, Value
 

@@ -47,6 +47,101 @@ def test_byte_order_mark_crlf_and_unicode_line_separators(tmp_path):
     ]
 
 
+def test_conll2003_as_released(tmp_path):
+    """IOB1, and a -DOCSTART- that is followed by a blank line, or not."""
+    text = (
+        "-DOCSTART- -X- O O\n\nEU NNP I-NP I-ORG\nrejects VBZ I-VP O\nGerman JJ I-NP I-MISC\n\n"
+        "Bo NNP I-NP I-PER\nAda NNP I-NP B-PER\n\n-DOCSTART- -X- O O\n\nRome NNP I-NP I-LOC\n\n"
+    )
+    assert rows(tmp_path, text, separator=None, columns=4, scheme="iob1") == [
+        {"words": ["EU", "rejects", "German"], "tags": ["B-ORG", "O", "B-MISC"]},
+        {"words": ["Bo", "Ada"], "tags": ["B-PER", "B-PER"]},
+        {"words": ["Rome"], "tags": ["B-LOC"]},
+    ]
+
+
+def test_a_marker_is_a_whole_column(tmp_path):
+    text = "-DOCSTART-x\tO\n"
+    assert rows(tmp_path, text) == [{"words": ["-DOCSTART-x"], "tags": ["O"]}]
+
+
+def test_wnut17_layout(tmp_path):
+    """A lone tab ends a sentence; zero-width characters are part of their word."""
+    text = "Dubbz\ufeff\tB-person\n\t\n\t\nwatched\u200bwas\tO\n\n#\tO\n"
+    assert [row["words"] for row in rows(tmp_path, text, columns=2)] == [
+        ["Dubbz\ufeff"], ["watched\u200bwas"], ["#"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["", "\t", " \t ", "\u00a0", "\u3000\x0b", "\r"])
+def test_lines_of_white_space_end_a_sentence(tmp_path, line):
+    for options in ({}, {"separator": None}, {"separator": " "}):
+        gap = options.get("separator", "\t") or " "
+        text = f"a{gap}O\n{line}\nb{gap}O\n"
+        assert [row["words"] for row in rows(tmp_path, text, **options)] == [["a"], ["b"]]
+
+
+def test_words_with_blanks(tmp_path):
+    text = "ke s\tO\n\U0001f633 \tO\n"
+    assert rows(tmp_path, text)[0]["words"] == ["ke s", "\U0001f633 "]
+    text = "10\u00a0000   O \nb\t \tO\n"
+    assert rows(tmp_path, text, separator=None)[0]["words"] == ["10\u00a0000", "b"]
+
+
+def test_an_empty_word_may_be_named(tmp_path):
+    text = "a\tO\n\tO\n \tB-PER\n\n\tO\n"
+    assert rows(tmp_path, text, empty_word="\ufffd") == [
+        {"words": ["a", "\ufffd", "\ufffd"], "tags": ["O", "O", "B-PER"]},
+        {"words": ["\ufffd"], "tags": ["O"]},
+    ]
+
+
+def test_comments(tmp_path):
+    text = "# id 7\na\tO\n# inside\n#\tO\n\n# id 8\n\nb\tO\n"
+    assert [row["words"] for row in rows(tmp_path, text, comment="# ")] == [["a", "#"], ["b"]]
+    with pytest.raises(DataError, match="line 2: 2 columns; expected 1"):
+        rows(tmp_path, text)
+
+
+def test_a_bad_sentence_is_one_record_and_reading_goes_on(tmp_path):
+    path = tmp_path / "f.conll"
+    path.write_bytes(b"a\tO\n\n\xff\tO\n\xff\tO\nb\n\nc\tI-PER\n\nd\tO\n")
+    first, second, third, last = read(path, "train", ConllOptions())
+    assert first[1]["words"] == ["a"] and last[1]["words"] == ["d"]
+    assert "line 3: bytes that are not UTF-8" in str(second)
+    assert "line 7 word 1: tag I-PER" in str(third)
+
+
+def test_a_directory_of_files_with_their_sources(tmp_path):
+    files = {
+        "wnut_train.txt": "a O\n",
+        "conll-train.txt": "b O\n\nc O\n",
+        "x/bn_train.txt": "d O\n",
+        "wnut_test.txt": "e O\n",
+        "README.md": "?",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    patterns = {"train": "*train.txt", "test": "*test.txt", "validation": "*dev.txt"}
+    options = ConllOptions(separator=None, patterns=patterns)
+    found = good(read(tmp_path, "train", options))
+    assert [(row["words"], row["source"]) for _, row in found] == [
+        (["b"], "conll"), (["c"], "conll"), (["a"], "wnut"), (["d"], "bn"),
+    ]  # fmt: skip
+    assert found[1][0].endswith("entry conll-train.txt line 3")
+    with pytest.raises(DataError, match=r"no file \*dev\.txt; expected at least one"):
+        list(read(tmp_path, "validation", options))
+    with pytest.raises(DataError, match="no pattern is known for the split test"):
+        list(read(tmp_path, "test", ConllOptions(patterns={"train": "*"})))
+
+
+@pytest.mark.parametrize("pattern", ["train.txt", "*_*.txt", "a/*", "?*"])
+def test_a_pattern_has_one_star(pattern):
+    with pytest.raises(ValueError, match="expected a file name with one"):
+        ConllOptions(patterns={"train": pattern})
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ("a\tO\nb\n", "line 2: 1 columns; expected 2"),
     ("a\tO\nb\tx\tO\n", "line 2: 3 columns; expected 2"),
