@@ -11,7 +11,7 @@ from tasks.model_card import ModelCard, load_model_card
 def dataset_card(name: str) -> DatasetCard:
     """A card of `configs/datasets`, or the YAML file of a user."""
     path = places.card_file("datasets", name, "dataset.name")
-    return DatasetCard.parse(load_mapping(path)[0], str(path))
+    return DatasetCard.parse(load_mapping(path)[0], str(path), path.parent)
 
 
 def model_card(name: str, key: str = "model.name") -> ModelCard:

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import difflib
 import types
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tasks.errors import DataError
 from tasks.readers import READERS
+from tasks.readers.reader import ReaderOptions
 from tasks.schema import LABEL_COLUMN, SPLITS, TASK_COLUMNS, SplitName
 
 TaskName = Literal["text_classification", "sequence_tagging", "question_answering", "seq2seq"]
@@ -68,8 +70,9 @@ class HubSource(_Section):
 class LocalSource(_Section):
     """Files in their original format, absolute or relative to the data root (FEDNLP_DATA).
 
-    A split may be a list of files, read one after the other; where the format itself names no
-    source, the source of a record is then its file's name without ending.
+    A path that begins with `./` starts at the card. A split may be a list of files, read one after
+    the other; where the format itself names no source, the source of a record is then its file's
+    name without ending.
     """
 
     reader: str
@@ -88,6 +91,22 @@ class LocalSource(_Section):
         """The files of a split as the card writes them."""
         names = self.files[split]
         return [names] if isinstance(names, str) else names
+
+    def beside(self, folder: Path) -> LocalSource:
+        """The same with full paths instead of those that begin with `./`."""
+
+        def full(name: str) -> str:
+            return str(folder.resolve() / name) if name.startswith("./") else name
+
+        files = {
+            split: full(names) if isinstance(names, str) else [full(name) for name in names]
+            for split, names in self.files.items()
+        }
+        return self.model_copy(update={"files": files})
+
+    def reader_options(self, task: str) -> ReaderOptions:
+        """The options as the reader takes them."""
+        return READERS[self.reader].options.model_validate(self.options, context={"task": task})
 
     def names_sources(self, split: SplitName) -> bool:
         """Whether a record's source is its file: the split is a list, if only of one."""
@@ -175,12 +194,10 @@ class DatasetCard(_Section):
 
     @property
     def has_clients(self) -> bool:
-        """Whether its examples have natural clients; embedded corpora always do."""
+        """Whether its examples may have natural clients; embedded corpora always do."""
         by_hub = self.hub is not None and "client" in self.hub.columns
-        local = self.local
-        table = local is not None and local.reader == "table" and local.options.get("columns")
-        by_table = isinstance(table, dict) and "client" in table
-        return self.client is not None or self.synthetic is not None or by_hub or by_table
+        by_file = self.local is not None and self.local.reader_options(self.task).names_clients
+        return self.client is not None or self.synthetic is not None or by_hub or by_file
 
     def _declared_splits(self) -> dict[str, tuple[SplitName, ...]]:
         given = {
@@ -235,12 +252,13 @@ class DatasetCard(_Section):
         return self
 
     @classmethod
-    def parse(cls, data: Any, where: str) -> DatasetCard:
+    def parse(cls, data: Any, where: str, folder: Path | None = None) -> DatasetCard:
         """Checks the content of a card.
 
         Args:
             data: what the YAML file holds.
             where: the card's file name, for messages.
+            folder: where it lies.
 
         Raises:
             DataError: names the file and the first key that is wrong.
@@ -254,9 +272,11 @@ class DatasetCard(_Section):
         if card.local is not None:
             options = READERS[card.local.reader].options
             try:
-                options.model_validate(card.local.options, context={"task": card.task})
+                card.local.reader_options(card.task)
             except ValidationError as error:
                 raise _one_line(where, options, error, ("local", "options")) from None
+            if folder is not None:
+                card = card.model_copy(update={"local": card.local.beside(folder)})
         return card
 
 

@@ -113,7 +113,7 @@ def _read_files(
     card: DatasetCard, local: LocalSource, paths: list[Path], split: SplitName
 ) -> Records:
     reader = READERS[local.reader]
-    options = reader.options.model_validate(local.options, context={"task": card.task})
+    options = local.reader_options(card.task)
     for path in paths:
         for record in reader.read(path, split, options):
             if local.names_sources(split) and not isinstance(record, DataError):

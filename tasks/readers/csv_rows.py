@@ -31,8 +31,10 @@ def csv_rows(
         quoting: values may stand in double quotes, doubled inside; else a quote is a character.
     """
     lines = _Lines(text_lines(file, where, encoding))
-    mode = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
-    reader = csv.reader(lines, delimiter=delimiter, quoting=mode, strict=True)
+    reader = csv.reader(
+        lines, delimiter=delimiter, strict=True,
+        quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
+    )  # fmt: skip
     while True:
         lines.first = ""
         try:
@@ -40,6 +42,8 @@ def csv_rows(
         except StopIteration:
             return
         except DataError as error:
+            if error is not lines.bad:
+                raise  # the file itself is damaged
             yield lines.first, error
         except csv.Error as error:
             yield lines.first, _told(error, lines.first, quoting)
@@ -51,11 +55,12 @@ def csv_rows(
 class _Lines:
     """Lines as the `csv` module takes them; one that cannot be read is raised in its place.
 
-    first: the place of the first line taken since it was last emptied.
+    first: the place of the first line taken since it was last emptied. bad: the last raised.
     """
 
     def __init__(self, lines: Iterator[Line]) -> None:
         self._lines, self.first = lines, ""
+        self.bad: DataError | None = None
 
     def __iter__(self) -> _Lines:
         return self
@@ -64,6 +69,7 @@ class _Lines:
         where, line = next(self._lines)
         self.first = self.first or where
         if isinstance(line, DataError):
+            self.bad = line
             raise line
         return line + "\n"
 

@@ -39,6 +39,11 @@ class ReaderOptions(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
+    @property
+    def names_clients(self) -> bool:
+        """Whether records may have a `client`, also where the card names no client column."""
+        return False
+
 
 def _alone(path: Path, options: Any) -> list[Path]:
     return []

@@ -37,6 +37,10 @@ class Sentiment140Options(ReaderOptions):
     drop_neutral: bool = False
     encoding: Literal["latin-1", "utf-8"] = "latin-1"
 
+    @property
+    def names_clients(self) -> bool:
+        return True  # in CSV with users
+
 
 def read(path: Path, split: str, options: Sentiment140Options) -> Records:
     """Yields `text`, `label` (negative, neutral or positive) and, where known, `client`.

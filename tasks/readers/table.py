@@ -65,6 +65,10 @@ class TableOptions(ReaderOptions):
         """The card's task, which decides what is read."""
         return self._task
 
+    @property
+    def names_clients(self) -> bool:
+        return "client" in self.columns
+
     @field_validator("delimiter")
     @classmethod
     def _may_separate(cls, delimiter: str | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tasks.errors import DataError
@@ -44,9 +44,12 @@ class Columns:
         label_names: list[str] | dict[str | int, str] | None = None,
     ) -> None:
         self.task, self._given = task, given
+        pairs: Iterable[tuple[str | int, str]] | None = None
         if isinstance(label_names, list):
-            label_names = dict(enumerate(label_names))
-        self._names = label_names and {str(key): name for key, name in label_names.items()}
+            pairs = enumerate(label_names)
+        if isinstance(label_names, dict):
+            pairs = label_names.items()
+        self._names = None if pairs is None else {str(key): name for key, name in pairs}
 
     def among(self, where: str, known: Collection[str | int]) -> dict[str, str | int]:
         """Ours -> the file's, of the columns to read.

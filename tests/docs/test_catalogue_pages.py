@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
-from markdown_pages import blocks, code, page, table
+from markdown_pages import code, page, table
 
 from fednlp import config as configuration
 from fednlp import occurring_rows
@@ -18,11 +17,10 @@ from fednlp.cpu_kernels import linear
 from fednlp.evaluation import BOOTSTRAP_SAMPLES
 from fednlp.experiment import GENERATED_VALIDATION, Experiment
 from fednlp.partitioning import CLUSTERS
-from fednlp.places import card_names, data_root
+from fednlp.places import card_names
 from fednlp.results.tables import human_bytes
 from partitioners import PARTITIONERS, make_partition
 from tasks import TASKS, batches
-from tasks.data import load_corpus
 from tasks.dataset_card import Cut
 from tasks.question_answering import MAX_ANSWER_LENGTH, MAX_QUESTION_LENGTH
 from tasks.readers import READERS
@@ -87,19 +85,6 @@ def test_data_sets_and_models_are_the_cards() -> None:
     ]
     sentence = page("docs/tasks.md").split("a format that is read (")[1].split(")")[0]
     assert sorted(codes(sentence)) == sorted(READERS)
-
-
-def test_the_example_of_a_data_set_card_loads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for block in blocks("docs/tasks.md"):
-        if block.name and block.language != "console":
-            (tmp_path / block.name).write_text(block.text, encoding="utf-8")
-    monkeypatch.setenv("FEDNLP_DATA", str(tmp_path))
-    card = dataset_card(str(tmp_path / "my_names.yaml"))
-    corpus = load_corpus(card, data_root=data_root(), cache_dir=tmp_path / "cache")
-    assert corpus.labels == ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
-    assert next(iter(corpus.splits["train"]["words"])) == ["Ada", "sleeps"]
 
 
 def test_bytes_of_frozen_and_adapted_models(clone: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -203,6 +204,40 @@ def test_aeslc(cache):
     assert not bodies["train"] & (bodies["validation"] | bodies["test"])
     first = corpus.splits["train"][0]
     assert first["targets"] == ["Service Agreement"] and first["input"].endswith("contract.doc>>")
+
+
+def test_sst2(cache):
+    corpus = load("sst2", cache)
+    assert sizes(corpus) == {"train": 67349, "validation": 872, "test": 1821}
+    assert np.bincount(corpus.splits["train"]["label"]).tolist() == [29780, 37569]
+    assert np.bincount(corpus.splits["test"]["label"]).tolist() == [912, 909]
+    assert corpus.splits["train"][0]["text"] == "hide new secretions from the parental units"
+
+
+def test_semeval2010_task8(cache):
+    corpus = load("semeval2010_task8", cache)
+    assert sizes(corpus) == {"train": 7200, "validation": 800, "test": 2717}
+    assert len(corpus.labels) == 19
+    assert list(corpus.splits["test"]["label"]).count(corpus.labels.index("Other")) == 454
+    first = "The most common <e1>audits</e1> were about <e2>waste</e2> and recycling."
+    assert corpus.splits["test"][0]["text"] == first
+
+
+def test_sentiment140(cache):
+    corpus = load("sentiment140_100k", cache)
+    assert sizes(corpus) == {"train": 95000, "validation": 5000, "test": 359}
+    assert np.bincount(corpus.splits["test"]["label"]).tolist() == [177, 182]
+    corpus = load("sentiment140_users", cache)
+    assert sizes(corpus) == {"train": 2161, "validation": 240, "test": 600}
+    users = {user for split in corpus.splits.values() for user in split["client"]}
+    assert len(users) == 2970
+
+
+def test_ag_news(cache):
+    corpus = load("ag_news_test_only", cache)
+    assert sizes(corpus) == {"train": 5472, "validation": 608, "test": 1520}
+    assert corpus.labels == ["Business", "Sci/Tech", "Sports", "World"]
+    assert np.bincount(corpus.splits["test"]["label"]).tolist() == [380] * 4
 
 
 @pytest.mark.parametrize("name", [

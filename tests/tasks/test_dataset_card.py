@@ -114,6 +114,17 @@ def test_wrong_cards(change, message):
     assert str(error.value).startswith("mine.yaml") and "\n" not in str(error.value)
 
 
+def test_paths_that_start_at_the_card(tmp_path):
+    content = copy.deepcopy(GOOD)
+    content["local"]["files"] = {"train": ["./a.conll", "b.conll"], "test": "./c/d.conll"}
+    local = DatasetCard.parse(content, "mine.yaml", tmp_path).local
+    assert local.files == {
+        "train": [str(tmp_path / "a.conll"), "b.conll"],
+        "test": str(tmp_path / "c" / "d.conll"),
+    }
+    assert DatasetCard.parse(content, "mine.yaml").local.files == content["local"]["files"]
+
+
 def test_labels_where_the_task_has_none():
     def change(card):
         card.update(task="seq2seq")

@@ -215,6 +215,21 @@ def newsgroups_again(card, labels):
     return {**card, "hub": hub}
 
 
+def test_ag_news_has_names_for_its_numbers(tmp_path, no_network):
+    from datasets import ClassLabel, Value
+
+    names = ["World", "Sports", "Business", "Sci/Tech"]
+    features = {"text": Value("string"), "label": ClassLabel(names=names)}
+    rows = [{"text": f"Title {n} text\\", "label": n % 4} for n in range(20)]
+    for split in ("train", "test"):
+        parquet(tmp_path, f"data/{split}-00000-of-00001.parquet", rows, features)
+    card = yaml.safe_load((CARDS / "ag_news.yaml").read_text(encoding="utf-8"))
+    del card["hub"]["id"], card["hub"]["revision"], card["local"], card["expected"]
+    corpus = load({key: card[key] for key in ("task", "labels", "hub")}, tmp_path)
+    assert corpus.labels == sorted(names)
+    assert [corpus.labels[n] for n in corpus.splits["test"]["label"][:4]] == names
+
+
 def test_e2e_references_are_grouped_for_evaluation(tmp_path, no_network):
     from datasets import Value
 

@@ -38,3 +38,8 @@ def check_pairs(records: Iterable[Record | DataError]) -> tuple[int, int]:
         assert "\n" not in str(error)
         bad += 1
     return found, bad
+
+
+def outcomes(records: Iterable[Record | DataError]) -> list[object]:
+    """The row of every good record, the message of every bad one, in order."""
+    return [str(r) if isinstance(r, DataError) else r[1] for r in records]

@@ -1,0 +1,80 @@
+"""Delimited rows: quoting, line numbers, encodings, and going on after a broken row."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import DataError
+from tasks.readers.csv_rows import csv_rows
+
+
+def rows(content, **options):
+    if isinstance(content, str):
+        content = content.encode()
+    found = list(csv_rows(io.BytesIO(content), "f", **options))
+    return [(where, str(row) if isinstance(row, DataError) else row) for where, row in found]
+
+
+def test_rows_are_placed_by_their_first_line():
+    text = '\ufeffa,b\r\n\r\n"x\ny ""z""",1\nlast,"2"'
+    assert rows(text) == [
+        ("f line 1", ["a", "b"]),
+        ("f line 3", ['x\ny "z"', "1"]),
+        ("f line 5", ["last", "2"]),
+    ]
+
+
+def test_without_quoting_a_quote_is_a_character():
+    assert rows('"a\t1\nb"\t"2"\n', delimiter="\t", quoting=False) == [
+        ("f line 1", ['"a', "1"]),
+        ("f line 2", ['b"', '"2"']),
+    ]
+
+
+def test_other_encodings():
+    assert rows("é,ÿ\n".encode("latin-1"), encoding="latin-1") == [("f line 1", ["é", "ÿ"])]
+    assert rows(b"\xef\xbb\xbfa\n", encoding="latin-1") == [("f line 1", ["ï»¿a"])]
+    assert "not CP1252" in rows(b"a\x81\n", encoding="cp1252")[0][1]
+
+
+@pytest.mark.parametrize(("bad", "message"), [
+    (b"\xff", "bytes that are not UTF-8"),
+    (b"a\0", "a NUL byte"),
+    (b'"a"b,1', "not CSV (',' expected after '\"')"),
+    (b"a\rb", "a carriage return inside the row"),
+    (b"a" * 200_000, "a value of more than 131072 characters"),
+    (b"a" * (9 * 2**20), "more than 8388608 bytes"),
+])  # fmt: skip
+def test_reading_goes_on_after_a_broken_row(bad, message):
+    first, broken, last = rows(b"a,b\n" + bad + b"\nc,d\n")
+    assert (first[1], last) == (["a", "b"], ("f line 3", ["c", "d"]))
+    assert broken[0] == "f line 2" and message in broken[1] and "f line 2" in broken[1]
+
+
+def test_a_quote_that_is_never_closed():
+    ((_, message),) = rows('"a\nb\n')
+    assert "unexpected end of data" in message
+    found = rows('"a\n' + "b,c\n" * 100_000)
+    assert "a quote that is not closed?" in found[0][1]
+    assert found[1][1] == ["b", "c"] and len(found) > 50_000
+
+
+@given(st.binary(max_size=200), st.booleans(), st.sampled_from(["utf-8", "latin-1", "cp1252"]))
+def test_any_bytes(content, quoting, encoding):
+    for where, _ in csv_rows(io.BytesIO(content), "f", ";", quoting, encoding):
+        assert where.startswith("f line ")
+
+
+TEXT = st.text(st.characters(blacklist_characters="\r\0", blacklist_categories=["Cs"]), max_size=9)
+
+
+@given(st.lists(st.lists(TEXT, min_size=2, max_size=4), max_size=4))
+def test_reads_what_the_csv_module_writes(table):
+    file = io.StringIO(newline="")
+    csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(table)
+    assert [row for _, row in rows(file.getvalue())] == table
