@@ -130,7 +130,11 @@ class SamplingConfig(Section):
 
 
 class ClientConfig(Section):
-    """Local training of one client; the centralized run uses the same."""
+    """Local training of one client; the centralized run uses the same.
+
+    on_nonfinite: what becomes of a client whose training gave NaN or an infinity. It stands here,
+    beside the rate that causes it; the centralized run has no client to leave out and stops.
+    """
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: Annotated[float, Field(gt=0)] = 1e-3
@@ -142,6 +146,7 @@ class ClientConfig(Section):
     schedule: Literal["constant", "linear"] = "constant"
     schedule_span: Literal["run", "participation"] = "run"
     warmup: Fraction = 0.0  # share of the span
+    on_nonfinite: Literal["stop", "skip"] = "stop"
 
 
 class CentralizedConfig(Section):
@@ -261,7 +266,9 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Plac
     if parent is None:
         return data, places
     if not isinstance(parent, str):
-        raise UserError(places[("extends",)], "'extends' is not a path", "a file name")
+        raise UserError(
+            places.get(("extends",), str(path)), "'extends' is not a path", "a file name"
+        )
     inherited, inherited_places = read(path.parent / parent, (*chain, path.resolve()))
     return merged(inherited, data), {**inherited_places, **places}
 
@@ -299,7 +306,11 @@ def _check_combinations(config: RunConfig) -> None:
             raise UserError(where, "stands beside partition.file, which decides it", fix="drop it")
     if partition.name is not None and partition.clients is None and partition.name != "natural":
         raise UserError("partition.clients", "is missing", "the number of clients")
-    own = [name for name in ClientConfig.model_fields if name not in ("epochs", "batch_size")]
+    own = [
+        name
+        for name in ClientConfig.model_fields
+        if name not in ("epochs", "batch_size", "on_nonfinite")
+    ]
     for key in config.centralized.client:
         if key in ("epochs", "batch_size"):
             raise UserError(

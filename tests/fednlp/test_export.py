@@ -96,7 +96,7 @@ def test_a_run_that_is_not_finished_or_not_its_own_is_refused(finished, tmp_path
     data = json.loads((copy / "result.json").read_text())
     data["selected"]["weights_sha256"] = "0" * 64
     (copy / "result.json").write_text(json.dumps(data))
-    with pytest.raises(UserError, match="not the one of the result"):
+    with pytest.raises(UserError, match="not that of its checksum"):
         export(copy, tmp_path / "model")
     (copy / "result.json").unlink()
     with pytest.raises(UserError, match="no finished run"):
