@@ -216,7 +216,7 @@ def load(path: Path, overrides: list[str] | None = None) -> RunConfig:
     data, places = read(path)
     for text in overrides or []:
         apply_override(data, text)
-        places[tuple(text.partition("=")[0].split("."))] = f"override '{text}'"
+        places[tuple(text.partition("=")[0].split("."))] = f"override '{text:.80}'"
     return build(data, str(path), places)
 
 
@@ -252,8 +252,10 @@ def apply_override(data: dict[str, Any], text: str) -> None:
     """Applies `key.sub=value` as it stands on the command line."""
     key, equals, value = text.partition("=")
     if not equals or not all(key.split(".")):
-        raise UserError(f"override '{text}'", "not of the form key.sub=value", fix="e.g. seed=1")
-    override(data, key, parse_value(value, f"override '{text}'"))
+        raise UserError(
+            f"override '{text:.80}'", "not of the form key.sub=value", fix="e.g. seed=1"
+        )
+    override(data, key, parse_value(value, f"override '{text:.80}'"))
 
 
 def read(path: Path, chain: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Places]:

@@ -1,7 +1,7 @@
 """What another library raises on a file of a user, as one line.
 
-Reading a model folder, transformers, tokenizers and safetensors raise whatever they meet (KeyError,
-TypeError, ZeroDivisionError, the panic of a Rust extension, which is no `Exception`): the file is to
+Reading a model folder, transformers, tokenizers and safetensors raise whatever they meet: KeyError,
+TypeError, ZeroDivisionError, the panic of a Rust extension, which is no `Exception`. The file is to
 blame, and `where` names it. Not for code of this package.
 """
 

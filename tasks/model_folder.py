@@ -35,10 +35,9 @@ def check_folder(folder: Path, where: str, fix: str) -> dict[str, tuple[int, ...
     Raises:
         DataError: a file is missing or damaged, or may not be read.
     """
-    check_links(folder, where, fix)
     if not (folder / "config.json").is_file():
         raise DataError(where, "no config.json", "a save_pretrained folder", fix)
-    _check_config(folder / "config.json", where, fix)
+    check_before_reading(folder, where, fix)
     if (folder / "adapter_config.json").exists():
         found = "adapter_config.json, which names other weights"
         raise DataError(where, found, "a whole model", "merge the adapter into the model first")
@@ -52,7 +51,18 @@ def check_folder(folder: Path, where: str, fix: str) -> dict[str, tuple[int, ...
     return shapes
 
 
-def check_links(folder: Path, where: str, fix: str) -> None:
+def check_before_reading(folder: Path, where: str, fix: str) -> None:
+    """Refuses what no library may open: links out of the folder, a senseless config.json.
+
+    Raises:
+        DataError: names the folder, and the file or key.
+    """
+    _check_links(folder, where, fix)
+    if (folder / "config.json").is_file():
+        _check_config(folder / "config.json", where, fix)
+
+
+def _check_links(folder: Path, where: str, fix: str) -> None:
     """Refuses links out of a folder.
 
     A folder of the hub's cache, whose files all are links into `blobs`, is one as a whole.

@@ -22,7 +22,7 @@ from tasks.cache_warning import not_cached
 from tasks.errors import DataError
 from tasks.library_errors import told
 from tasks.model_card import ModelCard, TokenizerSettings
-from tasks.model_folder import check_links
+from tasks.model_folder import check_before_reading
 from tasks.network import quiet_download, surely_offline
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _pretrained(card: ModelCard, data_root: Path | None) -> PreTrainedTokenizerF
     options: dict[str, Any] = {"use_fast": True, "trust_remote_code": False}
     if card.local is not None:
         folder = card.local.folder(data_root)
-        check_links(folder, where, "copy the model again")
+        check_before_reading(folder, f"model {card.name}: {folder}", "copy the model again")
         source = str(folder)
         options["local_files_only"] = True
         fix = "put tokenizer.json into the folder"

@@ -223,7 +223,7 @@ def test_a_loss_that_is_not_finite_counts_even_if_the_upload_is(config, small_co
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TextClassification, "loss", loss)
-        with pytest.raises(ValueError, match="round 1: no client of 2 is left.*training loss"):
+        with pytest.raises(ValueError, match=r"round 1: no client of 2 is left.*training loss"):
             run(settings, tmp_path)
 
 
