@@ -5,7 +5,7 @@ from __future__ import annotations
 from fednlp import places
 from fednlp.yaml_files import load_mapping
 from tasks.dataset_card import DatasetCard
-from tasks.model_card import ModelCard, load_model_card
+from tasks.model_card import ModelCard
 
 
 def dataset_card(name: str) -> DatasetCard:
@@ -16,4 +16,5 @@ def dataset_card(name: str) -> DatasetCard:
 
 def model_card(name: str, key: str = "model.name") -> ModelCard:
     """A card of `configs/models`, or the YAML file of a user; `key` is what names it."""
-    return load_model_card(places.card_file("models", name, key))
+    path = places.card_file("models", name, key)
+    return ModelCard.parse(load_mapping(path)[0], str(path))

@@ -36,7 +36,7 @@ def run_centralized(experiment: Experiment, folder: RunFolder, progress: Progres
     )
     completed = folder.manifest.completed
     if folder.manifest.state is not None:
-        participation.restore(folder.tensors(folder.manifest.state))
+        participation.restore(folder.committed(folder.manifest.state))
     for point in range(completed, plan.points):
         began = time.perf_counter()
         progress.round(point, 1)

@@ -47,8 +47,8 @@ def conclude(
     began = time.perf_counter()
     evaluator, manifest, rounds = Evaluator(experiment), folder.manifest, folder.rounds()
     assert manifest.state is not None and manifest.best is not None and manifest.best_round
-    last_weights = folder.tensors(manifest.state)["weights"]
-    best_weights = folder.tensors(manifest.best)["weights"]
+    last_weights = folder.committed(manifest.state)["weights"]
+    best_weights = folder.committed(manifest.best)["weights"]
     last = evaluator.test(last_weights)
     selected = last if manifest.best == manifest.state else evaluator.test(best_weights)
     clients = None
@@ -82,15 +82,14 @@ def conclude(
         selected=_score(rounds, manifest.best_round, best_weights, selected),
         last=_score(rounds, manifest.completed, last_weights, last),
         correction_ratio=_mean_correction(rounds),
+        skipped_uploads=sum(len(r.get("skipped", [])) for r in rounds),
         budget=budget,
         references=references or [],
         clients=clients,
         costs=_costs(experiment, rounds, evaluator.seconds, began),
-        notes=[*_notes(experiment, kind), *environment_notes(folder.path)],
+        notes=[*_notes(experiment, kind), *_skipped(rounds), *environment_notes(folder.path)],
     )
-    files.write_bytes(
-        folder.path / "result.json", (result.model_dump_json(indent=1) + "\n").encode()
-    )
+    files.write_bytes(folder.path / "result.json", result.as_json())
     return result
 
 
@@ -164,6 +163,14 @@ def _notes(experiment: Experiment, kind: str) -> list[str]:
                 "class or author in train; the pooled test has them all"
             )
     return notes
+
+
+def _skipped(rounds: list[dict[str, Any]]) -> list[str]:
+    places = [f"client {k}, round {r['round']}" for r in rounds for k in r.get("skipped", [])]
+    if not places:
+        return []
+    more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+    return [f"uploads that were not finite and left out: {len(places)} ({places[0]}{more})"]
 
 
 # clients ---------------------------------------------------------------------------------------

@@ -130,7 +130,11 @@ class SamplingConfig(Section):
 
 
 class ClientConfig(Section):
-    """Local training of one client; the centralized run uses the same."""
+    """Local training of one client; the centralized run uses the same.
+
+    on_nonfinite: what becomes of a client whose training gave NaN or an infinity. It stands here,
+    beside the rate that causes it; the centralized run has no client to leave out and stops.
+    """
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: Annotated[float, Field(gt=0)] = 1e-3
@@ -142,6 +146,7 @@ class ClientConfig(Section):
     schedule: Literal["constant", "linear"] = "constant"
     schedule_span: Literal["run", "participation"] = "run"
     warmup: Fraction = 0.0  # share of the span
+    on_nonfinite: Literal["stop", "skip"] = "stop"
 
 
 class CentralizedConfig(Section):
@@ -211,7 +216,7 @@ def load(path: Path, overrides: list[str] | None = None) -> RunConfig:
     data, places = read(path)
     for text in overrides or []:
         apply_override(data, text)
-        places[tuple(text.partition("=")[0].split("."))] = f"override '{text}'"
+        places[tuple(text.partition("=")[0].split("."))] = f"override '{text:.80}'"
     return build(data, str(path), places)
 
 
@@ -247,8 +252,10 @@ def apply_override(data: dict[str, Any], text: str) -> None:
     """Applies `key.sub=value` as it stands on the command line."""
     key, equals, value = text.partition("=")
     if not equals or not all(key.split(".")):
-        raise UserError(f"override '{text}'", "not of the form key.sub=value", fix="e.g. seed=1")
-    override(data, key, parse_value(value, f"override '{text}'"))
+        raise UserError(
+            f"override '{text:.80}'", "not of the form key.sub=value", fix="e.g. seed=1"
+        )
+    override(data, key, parse_value(value, f"override '{text:.80}'"))
 
 
 def read(path: Path, chain: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Places]:
@@ -261,9 +268,12 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Plac
     if parent is None:
         return data, places
     if not isinstance(parent, str):
-        raise UserError(places[("extends",)], "'extends' is not a path", "a file name")
+        raise UserError(
+            places.get(("extends",), str(path)), "'extends' is not a path", "a file name"
+        )
     if not (path.parent / parent).is_file():
-        raise UserError(places[("extends",)], f"extends {parent}, which is no file", "a file name")
+        where = places.get(("extends",), str(path))
+        raise UserError(where, f"extends {parent}, which is no file", "a file name")
     inherited, inherited_places = read(path.parent / parent, (*chain, path.resolve()))
     return merged(inherited, data), {**inherited_places, **places}
 
@@ -301,7 +311,11 @@ def _check_combinations(config: RunConfig) -> None:
             raise UserError(where, "stands beside partition.file, which decides it", fix="drop it")
     if partition.name is not None and partition.clients is None and partition.name != "natural":
         raise UserError("partition.clients", "is missing", "the number of clients")
-    own = [name for name in ClientConfig.model_fields if name not in ("epochs", "batch_size")]
+    own = [
+        name
+        for name in ClientConfig.model_fields
+        if name not in ("epochs", "batch_size", "on_nonfinite")
+    ]
     for key in config.centralized.client:
         if key in ("epochs", "batch_size"):
             raise UserError(

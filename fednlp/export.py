@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
+
+import torch
 
 from fednlp import config as configuration
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.flat_model import digest
-from fednlp.results.files import read_json, read_tensors
-from fednlp.results.load import load_run
+from fednlp.results.files import START_AGAIN, not_written, read_tensors
+from fednlp.results.load import load_run, read_identity
 from fednlp.results.run_folder import read_manifest
 
 
@@ -23,11 +26,11 @@ def export(run_dir: Path, target: Path) -> None:
     """
     if not run_dir.is_dir():
         raise UserError(str(run_dir), "no such directory", "a run folder")
-    if not (run_dir / "identity.json").is_file():
+    if not os.path.lexists(run_dir / "identity.json"):
         raise UserError(str(run_dir), "is no run folder", "the folder of one run")
-    if not (run_dir / "result.json").is_file():
+    if not os.path.lexists(run_dir / "result.json"):
         raise UserError(str(run_dir), "holds no finished run", fix="finish it first")
-    if target.exists():
+    if os.path.lexists(target):
         raise UserError(str(target), "exists already", fix="name another directory")
     result, manifest = (
         load_run(run_dir).result,
@@ -36,9 +39,11 @@ def export(run_dir: Path, target: Path) -> None:
     experiment = Experiment(configuration.load(run_dir / "config.yaml"))
     if manifest.best is None:
         raise UserError(str(run_dir), "has no selected checkpoint", fix="run it again")
-    weights = read_tensors(run_dir / manifest.best, manifest.sha256[manifest.best])["weights"]
+    stored = read_tensors(run_dir / manifest.best, manifest.sha256[manifest.best])
+    weights = stored.get("weights", torch.empty(0))
     if digest(weights) != result.selected.weights_sha256:
-        raise UserError(str(run_dir), "the checkpoint is not the one of the result")
+        found = "the checkpoint is not the one of the result"
+        raise UserError(str(run_dir / manifest.best), found, fix=START_AGAIN)
     _require_same_rest(run_dir, experiment)
     if weights.numel() != experiment.model.weights.numel():
         raise UserError(
@@ -53,22 +58,29 @@ def export(run_dir: Path, target: Path) -> None:
     module = experiment.model.module
     if experiment.config.model.lora is not None:
         module = merge_lora(module)
-    temporary = target.with_name(f".{target.name}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         module.save_pretrained(temporary)  # type: ignore[operator]
         experiment.tokenizer[0].save_pretrained(temporary)
         temporary.rename(target)
     except OSError as error:
+        raise not_written(target, error) from None
+    except Exception as error:  # safetensors and tokenizers wrap what the system says in their own
+        found = f"cannot be written ({' '.join(str(error).split())})"
+        raise UserError(
+            str(target), found, fix="free space and run the same command again"
+        ) from None
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise UserError(str(target), f"cannot be written ({error.strerror})") from None
 
 
 def _require_same_rest(run_dir: Path, experiment: Experiment) -> None:
     """What a checkpoint does not hold is made again: it must be what the run was trained with."""
     path = run_dir / "identity.json"
-    known = read_json(path)["content"]
+    known = read_identity(path)["content"]
     made = {
+        "data": experiment.corpus.fingerprint,  # the names of the labels
         "tokenizer": experiment.tokenizer[1],
         "frozen_weights": experiment.model.frozen_digest(),
     }

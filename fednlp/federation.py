@@ -31,6 +31,7 @@ class Federation:
             experiment.config.rounds,
             self._load_client,
             folder.put_client_state,
+            skip_nonfinite=experiment.config.client.on_nonfinite == "skip",
         )
         share = self.sampler.sizes
         self.population_weight = sum(self.method.weight(int(n)) for n in share)
@@ -49,11 +50,12 @@ class Federation:
             outcome = self.engine.run_round(
                 round, self.method, weights, server, cohort, self.progress.client_done
             )
+            survivors = [a for a in cohort if a.client not in outcome.skipped]
             weights = self.method.server_update(
                 weights,
                 outcome.mean,
                 server,
-                self._describe(round, cohort),
+                self._describe(round, survivors),
                 f"server, round {round + 1}",
             )
             if not bool(torch.isfinite(weights).all()):
@@ -68,7 +70,9 @@ class Federation:
                 weights,
                 state,
                 outcome.work,
+                lost=outcome.lost,
                 clients=[a.client for a in cohort],
+                skipped=outcome.skipped,
                 bytes_up=outcome.bytes_up,
                 bytes_down=outcome.bytes_down,
                 device_seconds=time.perf_counter() - began,
@@ -80,7 +84,7 @@ class Federation:
             return weights, self.method.init_server(weights, self.experiment.model.layout)
         state = {
             name: tensor.to(self.experiment.device)
-            for name, tensor in self.folder.tensors(self.folder.manifest.state).items()
+            for name, tensor in self.folder.committed(self.folder.manifest.state).items()
         }
         server = {k.removeprefix("server/"): v for k, v in state.items() if k.startswith("server/")}
         return state["weights"], server

@@ -28,6 +28,7 @@ from algorithms.algorithm import (
     State,
 )
 from fednlp.errors import UserError, is_user_error
+from fednlp.nonfinite import is_finite
 
 SEE_CHECK = "see 'check'"
 Problem = tuple[str, str] | None  # found, expected
@@ -90,7 +91,10 @@ class Hooks:
 
     def personal(self, weights: Tensor, state: State, place: str) -> Tensor | None:
         def problem(own: Any) -> Problem:
-            return None if own is None else vector_problem(own, weights)
+            if own is None:
+                return None
+            finite = ("gave what is not finite", "finite weights")
+            return vector_problem(own, weights) or (None if is_finite(own) else finite)
 
         return self._call("personal", place, problem, weights, state)
 

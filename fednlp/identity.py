@@ -167,7 +167,12 @@ def _effective_sampling(sampling: SamplingConfig) -> dict[str, Any]:
 
 
 def _effective_client(client: ClientConfig, unused: Set[str] = frozenset()) -> dict[str, Any]:
-    """Without the keys that have no effect, in this kind of run or beside the others."""
+    """Without the keys that have no effect, in this kind of run or beside the others.
+
+    Nor does `on_nonfinite` count: until an upload is not finite both ways are one run, and a folder
+    that left some out says so and is not used where they must stop (`fednlp.nonfinite`).
+    """
+    unused = {*unused, "on_nonfinite"}
     inert = {"schedule_span", "warmup"} if client.schedule == "constant" else set()
     return client.model_dump(
         exclude=inert | unused | ({"momentum"} if client.optimizer == "adamw" else set())

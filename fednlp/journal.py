@@ -32,6 +32,7 @@ class Journal:
         weights: Tensor,
         state: dict[str, Tensor],
         work: Work,
+        lost: Work | None = None,
         **costs: Any,
     ) -> None:
         """Validates if it is due, writes the round's record, commits what must survive.
@@ -40,15 +41,18 @@ class Journal:
             completed: number of completed rounds, this one included.
             weights: [P], the global model after the round.
             state: all tensors from which the run can continue.
+            work: whose losses and corrections are averaged.
+            lost: further work, of clients that were left out: a cost, but in no mean.
             costs: further entries of the record.
         """
+        lost = lost or Work()
         config, last = self.experiment.config, completed == self.rounds
         record: dict[str, Any] = {
             "round": completed,
-            "examples": work.examples,
-            "steps": work.steps,
-            "real_tokens": work.real_tokens,
-            "padded_tokens": work.padded_tokens,
+            "examples": work.examples + lost.examples,
+            "steps": work.steps + lost.steps,
+            "real_tokens": work.real_tokens + lost.real_tokens,
+            "padded_tokens": work.padded_tokens + lost.padded_tokens,
             "train_loss": _finite(work.loss_sum / max(work.examples, 1)),
             "correction_ratio": _finite(work.correction_sum / max(work.steps, 1)),
             "weights_sha256": digest(weights),

@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from fednlp.errors import UserError
 from fednlp.evaluation import Evaluator
 from fednlp.experiment import Experiment
+from fednlp.nonfinite import is_finite
 from fednlp.random_streams import generator
 
 
@@ -42,5 +44,11 @@ def train_alone(experiment: Experiment, evaluator: Evaluator, table: pd.DataFram
         participation.advance()
         share = partition.splits["test"].client(client)
         weights = experiment.model.weights.clone()
+        if not is_finite(weights):
+            raise UserError(
+                f"client {client}, trained alone",
+                "its weights are not finite",
+                fix="lower client.lr, or evaluation.local_only: 0",
+            )
         metrics = evaluator.score("test", weights, share)[1].metrics
         table.loc[table["client"] == client, "local_only"] = metrics[experiment.task.primary_metric]

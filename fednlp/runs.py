@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, cast
@@ -17,9 +19,10 @@ from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.federation import Federation
 from fednlp.identity import Identity, centralized_identity, centralized_plan, federated_identity
+from fednlp.nonfinite import refuse_skipped
 from fednlp.progress import Progress
 from fednlp.results import files
-from fednlp.results.load import load_run
+from fednlp.results.load import load_run, read_identity
 from fednlp.results.run_folder import RunFolder, read_manifest
 from fednlp.results.schema import Reference, Result
 
@@ -74,21 +77,30 @@ def _complete(
     reference: Reference | None = None,
 ) -> Result:
     path = next(iter(sorted(out.glob(f"*-{identity.id[:12]}"))), out / identity.folder)
-    if (path / "result.json").is_file():
-        return _with_reference(path, load_run(path).result, reference)
+    must_stop = experiment.config.client.on_nonfinite == "stop"
+    if os.path.lexists(path / "result.json"):
+        run = load_run(path)
+        if must_stop:
+            refuse_skipped(run.rounds, path.name)
+        return _with_reference(path, run.result, reference)
     reset_peak_memory()
     with RunFolder(path) as folder:
         if folder.manifest.state is None:
-            _begin(experiment, identity, folder, kind)
             donor = _shorter_run(identity, out, path)
+            _begin(experiment, identity, folder, kind)
             if donor is not None:
                 with RunFolder(donor) as other:
                     continue_environment(other, folder, experiment, allow_inexact)
                     folder.adopt(other)
         else:
-            if not (path / "identity.json").is_file():
-                raise UserError(str(path / "identity.json"), "no such file", fix=files.START_AGAIN)
+            known = read_identity(path / "identity.json")
+            if known != json.loads(json.dumps(identity.as_json())):
+                found = "is of another run than the one that is wanted"
+                raise UserError(str(path / "identity.json"), found, fix=files.START_AGAIN)
             continue_environment(folder, folder, experiment, allow_inexact)
+            _describe(experiment, folder, kind)
+        if must_stop:
+            refuse_skipped(folder.rounds(), path.name)
         completed = folder.manifest.completed
         title = path.name.rsplit("-", 1)[0]
         with Progress(console, title, identity.rounds, completed) as progress:
@@ -110,16 +122,20 @@ def _with_reference(path: Path, result: Result, reference: Reference | None) -> 
         return result
     result = result.model_copy(update={"references": [*result.references, reference]})
     with RunFolder(path):
-        data = result.model_dump_json(indent=1) + "\n"
-        files.write_bytes(path / "result.json", data.encode())
+        files.write_bytes(path / "result.json", result.as_json())
     return result
 
 
 def _begin(experiment: Experiment, identity: Identity, folder: RunFolder, kind: str) -> None:
-    config = yaml.safe_dump(experiment.config.resolved(), sort_keys=False)
-    files.write_bytes(folder.path / "config.yaml", config.encode())
     folder.write_json("identity.json", identity.as_json())
     begin_environment(folder, experiment)
+    _describe(experiment, folder, kind)
+
+
+def _describe(experiment: Experiment, folder: RunFolder, kind: str) -> None:
+    """What the run was last asked with; settings outside its id may have changed since."""
+    config = yaml.safe_dump(experiment.config.resolved(), sort_keys=False)
+    files.write_bytes(folder.path / "config.yaml", config.encode())
     if kind == "federated":
         experiment.partition.save(folder.path / "partition.npz")
 
@@ -132,7 +148,7 @@ def _shorter_run(identity: Identity, out: Path, own: Path) -> Path | None:
         if path == own or not (known.is_file() and manifest.is_file()):
             continue
         try:
-            other = files.read_json(known)
+            other = read_identity(known)
             if other["trajectory"] != identity.trajectory or other["rounds"] > identity.rounds:
                 continue
             completed = read_manifest(manifest).completed

@@ -15,6 +15,7 @@ references are reused.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -25,6 +26,7 @@ from fednlp.config import RunConfig
 from fednlp.errors import UserError, nearest
 from fednlp.yaml_files import load_mapping
 
+MOST_RUNS = 10_000
 _KEYS = ("name", "description", "base", "seeds", "matrix")
 
 
@@ -45,8 +47,8 @@ def load_suite(path: Path, overrides: list[str]) -> list[PlannedRun]:
     data, places = load_mapping(path)
     for key in data:
         if key not in _KEYS:
-            place = f"{places[(key,)]}: {key}"
-            raise UserError(place, "unknown key", fix=nearest(key, list(_KEYS)))
+            place = f"{places.get((str(key),), path)}: {key}"
+            raise UserError(place, "unknown key", fix=nearest(str(key), list(_KEYS)))
     base = _base(data.get("base", {}), path)
     axes = [_axis(name, entries, path) for name, entries in _mapping(data, "matrix", path).items()]
     seeds = data.get("seeds", [0])
@@ -56,6 +58,9 @@ def load_suite(path: Path, overrides: list[str]) -> list[PlannedRun]:
         or not all(type(s) is int and s >= 0 for s in seeds)
     ):
         raise UserError(f"{path}: seeds", f"found {seeds!r}", "a list of whole numbers")
+    count = math.prod(map(len, axes), start=len(seeds))
+    if count > MOST_RUNS:
+        raise UserError(f"{path}: matrix", f"asks for {count:,} runs", f"at most {MOST_RUNS:,}")
     runs = []
     for *chosen, seed in product(*axes, seeds):
         mapping = configuration.merged(base, {})

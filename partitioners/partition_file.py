@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,11 @@ UNREADABLE = (  # what numpy, zipfile and zlib raise on bytes that are no such f
 
 
 def write(partition: Partition, path: Path) -> None:
-    """Write to a temporary name beside `path`, then rename: safe against a kill and a rival."""
+    """Write to a temporary name beside `path`, then rename: safe against a kill and a rival.
+
+    Raises:
+        PartitionError: the system does not let it be written.
+    """
     meta = {
         "format": FORMAT,
         "checksum": partition.checksum,
@@ -44,16 +50,22 @@ def write(partition: Partition, path: Path) -> None:
             "histogram_labels": partition.histogram.labels,
             "histogram_counts": partition.histogram.counts,
         }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()  # numpy tells a full disk in many ways
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            file.write(buffer.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        found = f"cannot be written ({error.strerror})"
+        raise PartitionError(str(path), found, fix="free space, or make it writable") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Partition:

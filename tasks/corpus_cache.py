@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import DataError
+from tasks.cache_warning import not_cached
 from tasks.fingerprint import table_fingerprint
 from tasks.tables import Parsed
 
@@ -32,9 +32,6 @@ def cached(
         identity: JSON values that decide the result; the source code of this package is added.
         folder: where entries lie; made when missing.
         skip_bad: an entry for which more bad records were left out does not count.
-
-    Raises:
-        DataError: the folder cannot be written.
     """
     text = json.dumps({**identity, "code": _code_hash()}, sort_keys=True)
     entry = folder / hashlib.sha256(text.encode()).hexdigest()[:40]
@@ -90,15 +87,10 @@ def _load(entry: Path) -> Parsed | None:
 def _save(entry: Path, parsed: Parsed) -> None:
     import pyarrow as pa
 
+    temporary = None
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".parsed-", dir=entry.parent))
-    except OSError as error:
-        raise DataError(
-            str(entry.parent), f"cannot be written ({error.strerror})", "a folder for the cache",
-            "set FEDNLP_CACHE to one",
-        ) from None  # fmt: skip
-    try:
         for split, table in parsed.tables.items():
             with pa.ipc.new_stream(str(temporary / f"{split}.arrow"), table.schema) as writer:
                 writer.write_table(table)
@@ -112,6 +104,10 @@ def _save(entry: Path, parsed: Parsed) -> None:
         (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         if entry.exists() and _load(entry) is None:
             shutil.rmtree(entry, ignore_errors=True)
-        os.rename(temporary, entry)  # fails when another process was faster, with equal content
-    except (OSError, pa.ArrowException):
-        shutil.rmtree(temporary, ignore_errors=True)  # a full disk costs the cache, not the run
+        os.rename(temporary, entry)
+    except (OSError, pa.ArrowException) as error:
+        if _load(entry) is None:  # else another process was faster, with equal content
+            not_cached(entry.parent, error)
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -17,9 +17,8 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.errors import DataError
@@ -130,6 +129,24 @@ class ModelCard(_Section):
             raise ValueError("layers is for pretrained weights; use scratch.layers")
         return self
 
+    @classmethod
+    def parse(cls, data: Any, where: str) -> ModelCard:
+        """Checks the content of a card.
+
+        Args:
+            data: what the YAML file holds.
+            where: the card's file name, for messages.
+
+        Raises:
+            DataError: names the file and the first key that is wrong.
+        """
+        if not isinstance(data, dict):
+            raise DataError(where, f"a {type(data).__name__}", "a mapping of keys")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise _one_line(where, error) from None
+
     def check_scratch(self, layers: int | None, max_length: int) -> None:
         """Checks what a run asks of a model from scratch; other cards do not know their sizes.
 
@@ -189,30 +206,7 @@ class ModelOverrides(_Section):
         return self
 
 
-def load_model_card(path: Path) -> ModelCard:
-    """Reads and checks one YAML card.
-
-    Raises:
-        DataError: the file is missing, no YAML, or breaks the schema; names file and key.
-    """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise DataError(str(path), str(reason), "a model card", "see configs/models") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise DataError(f"{path}{line}", "not valid YAML", "a model card") from None
-    if not isinstance(content, dict):
-        raise DataError(str(path), f"a {type(content).__name__}", "a mapping of keys") from None
-    try:
-        return ModelCard.model_validate(content)
-    except ValidationError as error:
-        raise _one_line(path, error) from None
-
-
-def _one_line(path: Path, error: ValidationError) -> DataError:
+def _one_line(path: str, error: ValidationError) -> DataError:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":

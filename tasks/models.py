@@ -6,16 +6,19 @@ a whole model from scratch, adapters) is drawn from `seed` alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError
 from tasks.first_token import read_first_token_only
 from tasks.freezing import freeze, freeze_unreached
+from tasks.library_errors import told
 from tasks.lora import add_lora
 from tasks.model_card import ModelCard, ModelOverrides
+from tasks.model_folder import check_folder
 from tasks.network import surely_offline
 from tasks.scratch import scratch_config
 
@@ -36,6 +39,7 @@ _DROPOUTS = (
     "qa_dropout",
     "dropout_rate",
 )
+FRESH = 10**8  # weights that a task may add to those in the files
 _ENCODERS_THAT_DECODE = ("bert", "roberta")  # architectures with a cross-attention
 
 
@@ -70,13 +74,13 @@ def build_model(
 
     overrides = overrides or ModelOverrides()
     _check_task(card, task, labels)
+    source = None if card.scratch is not None else _Source(card, data_root)
     with _quiet(), torch.random.fork_rng(devices=[]):
         # The CPU generator alone: `torch.manual_seed` would also reseed every GPU.
         torch.default_generator.manual_seed(seed)
-        if card.scratch is not None:
+        if source is None:
             model = _from_scratch(card, task, labels, tokenizer, overrides, max_length)
         else:
-            source = _Source(card, data_root)
             model = _pretrained(source, task, labels, tokenizer, overrides, max_length)
         if task.name == "text_classification":
             read_first_token_only(model)
@@ -84,7 +88,8 @@ def build_model(
         if overrides.lora is not None:
             add_lora(model, overrides.lora)
     model.eval()
-    freeze_unreached(model, lambda m: _probe(m, tokenizer))
+    with source.told("a model that reads a sentence") if source else nullcontext():
+        freeze_unreached(model, lambda m: _probe(m, tokenizer))
     return model
 
 
@@ -141,10 +146,11 @@ def _check_sizes(
             "lower max_length or choose another model",
         )
     vocabulary = getattr(config, "encoder", config).vocab_size
-    if len(tokenizer) > vocabulary:
+    tokens = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=-1))
+    if tokens > vocabulary:
         raise DataError(
             f"{where}: tokenizer",
-            f"{len(tokenizer)} tokens",
+            f"{tokens} tokens",
             f"at most {vocabulary}, the model's embeddings",
             "use the tokenizer the model was trained with",
         )
@@ -176,12 +182,13 @@ class _Source:
         self.name = card.name
         self.layers = card.layers
         self.options: dict[str, Any] = {"trust_remote_code": False}
+        self.shapes: dict[str, tuple[int, ...]] | None = None  # of the weights in a local folder
         if card.local is not None:
             folder = card.local.folder(data_root)
             self.where = f"model {card.name}: {folder}"
             self.path, self.fix = str(folder), "copy the model again"
             self.options["local_files_only"] = True
-            self._check(folder)
+            self.shapes = check_folder(folder, self.where, self.fix)
         else:
             assert card.hub is not None
             self.where = f"model {card.name}: hub {card.hub.id}@{card.hub.revision[:8]}"
@@ -189,24 +196,18 @@ class _Source:
             self.options["revision"] = card.hub.revision
             self.options["local_files_only"] = surely_offline()  # earlier downloads still serve
 
-    def _check(self, folder: Path) -> None:
-        if not (folder / "config.json").is_file():
-            raise DataError(self.where, "no config.json", "a save_pretrained folder", self.fix)
-        if not any(folder.glob("*.safetensors")):
-            expected = "weights in model.safetensors (pickled weights are never read)"
-            raise DataError(self.where, "no safetensors file", expected, self.fix)
-
     def config(self) -> PreTrainedConfig:
         from transformers import AutoConfig
 
-        with self._told("a readable config.json"):
+        with self.told("a readable config.json"):
             return AutoConfig.from_pretrained(self.path, **self.options)
 
     def load(self, auto: Any, config: PreTrainedConfig) -> PreTrainedModel:
         """Reads weights; what lies in the backbone (without its pooler) must be in the file."""
         import torch
 
-        with self._told("float32-convertible weights of this architecture in safetensors"):
+        self._check_shapes(auto, config)
+        with self.told("float32-convertible weights of this architecture in safetensors"):
             model, report = auto.from_pretrained(
                 self.path,
                 config=config,
@@ -217,6 +218,10 @@ class _Source:
             )
         prefix = model.base_model_prefix + "." if model.base_model is not model else ""
         fresh = ("pooler", "crossattention", "qa_outputs", "classifier", "lm_head")
+        for name, parameter in model.named_parameters():
+            if not math.isfinite(parameter.detach().sum()) and not torch.isfinite(parameter).all():
+                found = f"{name} holds NaN or infinities"
+                raise DataError(self.where, found, "finite weights", self.fix)
         missing = [
             name
             for name in sorted(report["missing_keys"])
@@ -227,16 +232,35 @@ class _Source:
             raise DataError(self.where, found, "all weights of the encoder", self.fix)
         return model
 
-    @contextmanager
-    def _told(self, expected: str) -> Iterator[None]:
-        from safetensors import SafetensorError
+    def _check_shapes(self, auto: Any, config: PreTrainedConfig) -> None:
+        """Compares what config.json describes with the files before it takes any memory."""
+        import torch
 
-        try:
-            yield
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-            lines = str(error).strip().splitlines()
-            found = lines[0] if lines else type(error).__name__
-            raise DataError(self.where, found, expected, self.fix) from None
+        if self.shapes is None:
+            return
+        with (
+            self.told("a config.json that describes a model"),
+            torch.random.fork_rng(devices=[]),
+            torch.device("meta"),
+        ):
+            model = auto.from_config(config)
+            described = {name: tuple(p.shape) for name, p in model.named_parameters()}
+            prefix = f"{model.base_model_prefix}."
+        for name, shape in described.items():
+            stored = self.shapes.get(name, self.shapes.get(name.removeprefix(prefix), shape))
+            if stored != shape:
+                found = f"{name} has the shape {list(stored)}"
+                expected = f"{list(shape)}, as config.json says"
+                raise DataError(self.where, found, expected, self.fix)
+        total = sum(map(math.prod, described.values()))
+        held = sum(map(math.prod, self.shapes.values()))
+        if total > 3 * held + FRESH:
+            found = f"config.json describes {total:,} weights, the files hold {held:,}"
+            raise DataError(self.where, found, "files of this configuration", self.fix)
+
+    def told(self, expected: str) -> AbstractContextManager[None]:
+        """Any failure of a library on these files as one line."""
+        return told(self.where, expected, self.fix)
 
 
 def _pretrained(

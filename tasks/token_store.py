@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.cache_warning import not_cached
 from tasks.errors import DataError
 
 ENCODING_VERSION = 2  # raise it when the same examples and settings would give another store
@@ -189,7 +190,8 @@ def cached_store(
 ) -> TokenStore:
     """The store of `key_parts` (JSON values: data, split, tokenizer, task, settings) from a cache.
 
-    Made by `build` where it is missing or damaged. Several processes may ask at once.
+    Made by `build` where it is missing or damaged. Several processes may ask at once. Where the
+    cache cannot be written, the store lives in memory.
     """
     key = json.dumps([ENCODING_VERSION, dict(key_parts)], sort_keys=True)
     folder = Path(cache_dir) / "token_stores" / hashlib.sha256(key.encode()).hexdigest()
@@ -198,5 +200,10 @@ def cached_store(
             return TokenStore.load(folder)
         except DataError:
             shutil.rmtree(folder, ignore_errors=True)
-    build().save(folder)
-    return TokenStore.load(folder)
+    store = build()
+    try:
+        store.save(folder)
+        return TokenStore.load(folder)  # mapped, so that processes share the memory
+    except (OSError, DataError) as error:
+        not_cached(folder.parent, error)
+        return store

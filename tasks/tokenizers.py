@@ -12,13 +12,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.cache_warning import not_cached
 from tasks.errors import DataError
+from tasks.library_errors import told
 from tasks.model_card import ModelCard, TokenizerSettings
+from tasks.model_folder import check_before_reading
 from tasks.network import quiet_download, surely_offline
 
 if TYPE_CHECKING:
@@ -70,7 +74,9 @@ def _pretrained(card: ModelCard, data_root: Path | None) -> PreTrainedTokenizerF
     where = f"model {card.name}: tokenizer"
     options: dict[str, Any] = {"use_fast": True, "trust_remote_code": False}
     if card.local is not None:
-        source = str(card.local.folder(data_root))
+        folder = card.local.folder(data_root)
+        check_before_reading(folder, f"model {card.name}: {folder}", "copy the model again")
+        source = str(folder)
         options["local_files_only"] = True
         fix = "put tokenizer.json into the folder"
     else:
@@ -78,17 +84,14 @@ def _pretrained(card: ModelCard, data_root: Path | None) -> PreTrainedTokenizerF
         source, options["revision"] = card.hub.id, card.hub.revision
         options["local_files_only"] = surely_offline()  # what was downloaded before still serves
         fix = "connect to the network once, or use a local folder"
-    try:
-        with quiet_download():
-            tokenizer = AutoTokenizer.from_pretrained(source, **options)
-    except Exception as error:  # the library raises many kinds for a file it cannot read
-        reason = str(error).strip().splitlines()
-        found = reason[0] if reason else type(error).__name__
-        raise DataError(where, found, "a fast tokenizer", fix) from None
+    with told(where, "a fast tokenizer", fix), quiet_download():
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
     if not tokenizer.is_fast:
         raise DataError(where, "a slow tokenizer without offsets", "a fast tokenizer", fix)
     if tokenizer.pad_token_id is None:
         raise DataError(where, "no padding token", "a pad_token", fix)
+    with told(where, "a tokenizer that reads any text", fix):
+        tokenizer("a probe, \U0001f40d \u4e2d \u0007", "and a second")
     return tokenizer
 
 
@@ -101,14 +104,19 @@ def _trained(
     if path.exists():
         try:
             return Tokenizer.from_file(str(path))
-        except Exception as error:  # tokenizers raises bare Exception
-            fix = "delete the file; it is trained again"
-            raise DataError(str(path), f"damaged: {error}", "a tokenizer", fix) from None
+        except Exception:  # tokenizers raises bare Exception
+            pass  # damaged: trained again
     tokenizer = train_bpe(texts(), settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        file.write(tokenizer.to_str())
-    os.replace(file.name, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(tokenizer.to_str(), encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        not_cached(path.parent, error)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return tokenizer
 
 

@@ -6,18 +6,19 @@ cohort order and dropped, so memory does not grow with the cohort or the populat
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from algorithms.algorithm import Client, ClientOptimizer, Correction, State, Trained
 from fednlp.errors import UserError
 from fednlp.hooks import Hooks, blaming
 from fednlp.local_training import LocalTrainer, Span, Work
+from fednlp.nonfinite import FIX, nonfinite
 from fednlp.random_streams import torch_generator
 
 
@@ -32,10 +33,15 @@ class Assignment:
 
 @dataclass
 class RoundOutcome:
-    """mean: the weighted mean of the decoded payloads; bytes over the whole cohort."""
+    """mean: the weighted mean of the decoded payloads; bytes and seconds over the whole cohort.
+
+    skipped: clients that were left out of the mean, whose work is in `lost` instead of `work`.
+    """
 
     mean: State = field(default_factory=dict)
     work: Work = field(default_factory=Work)
+    lost: Work = field(default_factory=Work)
+    skipped: list[int] = field(default_factory=list)
     bytes_up: int = 0
     bytes_down: int = 0
     device_seconds: float = 0.0
@@ -48,6 +54,7 @@ class LocalEngine:
     rounds: int
     load_state: Callable[[int, int], State]  # client, round -> its state before this round
     store_state: Callable[[int, int, State], None]  # client, round, new state
+    skip_nonfinite: bool = False
 
     def run_round(
         self,
@@ -58,22 +65,45 @@ class LocalEngine:
         cohort: list[Assignment],
         on_client: Callable[[], None] = lambda: None,
     ) -> RoundOutcome:
-        """Trains the cohort from `weights` [P] and returns the weighted mean of its uploads."""
+        """Trains the cohort from `weights` [P] and returns the weighted mean of its uploads.
+
+        Raises:
+            UserError: a client's loss, upload or state is not finite; with `skip_nonfinite`, those
+                of all clients.
+        """
         outcome, total_weight = RoundOutcome(), 0.0
         total: State = {}
         received = method.download(weights, server, f"server, round {round + 1}")
         for assignment in cohort:
             began = time.perf_counter()
             place = f"client {assignment.client}, round {round + 1}"
-            payload = self._train(round, method, received, assignment, outcome.work, place)
-            decoded = method.decode(payload, weights, place)
-            with blaming(type(method.algorithm), "decode", place):
-                for name, tensor in decoded.items():
-                    if name in total:
-                        total[name].add_(tensor, alpha=assignment.weight)
-                    else:
-                        total[name] = tensor * assignment.weight
-            total_weight += assignment.weight
+            work = Work()
+            payload, state = self._train(round, method, received, assignment, work, place)
+            decoded: State = {}
+            problem = nonfinite(payload, "upload") or _loss_problem(work)
+            problem = problem or nonfinite(state or {}, "state")
+            if problem is None:
+                decoded = method.decode(payload, weights, place)
+                problem = nonfinite(decoded, "decoded upload")
+            if problem is None:
+                if state is not None:
+                    self.store_state(assignment.client, round, state)
+                with blaming(type(method.algorithm), "decode", place):
+                    for name, tensor in decoded.items():
+                        if name in total:
+                            total[name].add_(tensor, alpha=assignment.weight)
+                        else:
+                            total[name] = tensor * assignment.weight
+                total_weight += assignment.weight
+                outcome.work += work
+            elif self.skip_nonfinite:
+                outcome.skipped.append(assignment.client)
+                outcome.lost += work
+                if len(outcome.skipped) == len(cohort):
+                    found = f"no client of {len(cohort)} is left; of client {assignment.client} "
+                    raise UserError(f"round {round + 1}", found + problem, fix="lower client.lr")
+            else:
+                raise UserError(place, problem, fix=FIX)
             outcome.bytes_down += payload_bytes(received)
             outcome.bytes_up += payload_bytes(payload)
             outcome.device_seconds += time.perf_counter() - began
@@ -89,7 +119,8 @@ class LocalEngine:
         assignment: Assignment,
         work: Work,
         place: str,
-    ) -> State:
+    ) -> tuple[State, State | None]:
+        """The upload of one client and its new state; None where it keeps none."""
         trainer, passes = self.trainer, 0
 
         def train(start: Tensor, correct: Correction | None) -> Trained:
@@ -122,17 +153,11 @@ class LocalEngine:
             train=train,
         )
         payload = method.local_update(client, place)
-        for name, tensor in payload.items():
-            if tensor.is_floating_point() and not _is_finite(tensor):
-                raise UserError(place, f"its upload '{name}' is not finite", fix="lower client.lr")
-        if client.state or stateful:
-            self.store_state(assignment.client, round, client.state)
-        return payload
+        return payload, client.state if client.state or stateful else None
 
 
-def _is_finite(tensor: Tensor) -> bool:
-    """A finite sum proves it in one cheap pass; only an overflowing sum needs the full look."""
-    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
+def _loss_problem(work: Work) -> str | None:
+    return None if math.isfinite(work.loss_sum) else "its training loss is not finite"
 
 
 def payload_bytes(payload: State) -> int:

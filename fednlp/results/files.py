@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch import Tensor
 from fednlp.errors import UserError
 
 START_AGAIN = "delete the run folder and run again"
+UPDATE = "update this program, or " + START_AGAIN
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -25,11 +28,19 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise UserError(
-            str(path), f"cannot be written ({reason})", fix="free space, run again"
-        ) from None
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise not_written(path, error) from None
+
+
+def not_written(path: Path, error: OSError) -> UserError:
+    """The one line for a file that the system does not let us write."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return UserError(
+        str(path),
+        f"cannot be written ({error.strerror or error})",
+        fix="free space and run the same command again" if full else "make it writable",
+    )
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -38,11 +49,37 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(str(path), "no such file", fix=START_AGAIN) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        found = f"not readable ({error.strerror})"
+        raise UserError(str(path), found, fix=START_AGAIN) from None
+    except ValueError as error:
         raise UserError(str(path), f"not readable as JSON ({error})", fix=START_AGAIN) from None
+
+
+def parse_json(data: bytes) -> Any:
+    """JSON as the standard has it: no NaN, no infinity, no depth that Python cannot follow.
+
+    Raises:
+        ValueError: says why.
+    """
+
+    def refuse(text: str) -> Any:
+        raise ValueError(f"the number {text}")
+
+    def number(text: str) -> float:
+        value = float(text)
+        return value if abs(value) < float("inf") else refuse(text[:20])
+
+    try:
+        text = data.decode("utf-8")
+        return json.loads(text, parse_constant=refuse, parse_float=number)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"no UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
@@ -70,16 +107,22 @@ def read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
     Raises:
         UserError: it is missing, or is not the file that was written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(str(path), f"cannot be read ({error.strerror})") from None
+        found = f"cannot be read ({error.strerror})"
+        raise UserError(str(path), found, fix=START_AGAIN) from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UserError(
             str(path),
             "its checksum is not the recorded one",
             fix=f"the file was damaged or exchanged; {START_AGAIN}",
         )
-    return load(data)
+    try:
+        return load(data)
+    except (SafetensorError, KeyError, ValueError) as error:
+        found = f"not readable as tensors ({error})"
+        raise UserError(str(path), found, fix=START_AGAIN) from None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Any
 
+from fednlp.results.files import START_AGAIN
 from fednlp.results.load import FinishedRun
 from partitioners import PARTITIONERS
 
@@ -84,6 +85,7 @@ class Gap:
     device_seconds: float
     to_share: dict[str, tuple[int, int] | None]
     tuned: bool
+    skipped: int  # uploads of all seeds that were not finite and left out
     method: str  # what tells it from the other lines of its benchmark
     pairs: tuple[Pair, ...]
 
@@ -114,6 +116,7 @@ class Gap:
 
 def gaps(runs: list[FinishedRun], problems: list[str] | None = None) -> list[Gap]:
     """The gap table of a set of runs; federated runs without their reference are reported."""
+    runs = [run for run in runs if _is_complete(run, problems)]
     references = {run.result.id: run for run in runs if run.result.kind == "centralized"}
     pairs: dict[str, list[Pair]] = {}
     federated = {run.result.id: run for run in runs if run.result.kind == "federated"}
@@ -126,6 +129,25 @@ def gaps(runs: list[FinishedRun], problems: list[str] | None = None) -> list[Gap
             pairs.setdefault(key, []).append((run, reference))
     table = sorted((_gap(members) for members in pairs.values()), key=_order)
     return [replace(gap, method=label) for gap, label in zip(table, _labels(table), strict=True)]
+
+
+def _is_complete(run: FinishedRun, problems: list[str] | None) -> bool:
+    """Whether the free-form parts of a run hold what a line of the table needs."""
+    try:
+        client_name(run.result.client)
+        if run.result.kind == "federated":
+            algorithm_name(run.result.algorithm or {})
+            provenance = run.result.partition or {}
+            partition_name(provenance)
+            achieved = provenance.get("achieved", {})
+            float(achieved.get("js_distance") or 0), int(achieved.get("test_unassigned", 0))
+            int(run.identity["sampling"]["clients_per_round"])
+        return True
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        if problems is not None:
+            found = f"is not whole ({type(error).__name__}: {error})"
+            problems.append(f"{run.path / 'result.json'}: {found}; {START_AGAIN}")
+        return False
 
 
 def _order(gap: Gap) -> tuple[str, str, float]:
@@ -242,6 +264,7 @@ def _gap(pairs: list[Pair]) -> Gap:
         device_seconds=mean(f.result.costs.device_seconds for f, _ in pairs),
         to_share={f"{round(100 * q)}": _reach(pairs, q) for q in SHARES},
         tuned=all(f.result.tuned for f, _ in pairs),
+        skipped=sum(f.result.skipped_uploads for f, _ in pairs),
         method=f"{algorithm_name(first.algorithm or {})} [{client_name(first.client)}]",
         pairs=tuple(pairs),
     )

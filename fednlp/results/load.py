@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from pydantic import ValidationError
 
 from fednlp.errors import UserError
 from fednlp.results.files import START_AGAIN, read_json
-from fednlp.results.run_folder import read_manifest
+from fednlp.results.run_folder import read_manifest, read_rounds
 from fednlp.results.schema import SCHEMA_VERSION, Result
 
 
@@ -56,22 +58,62 @@ def load_run(path: Path) -> FinishedRun:
             f"at most {SCHEMA_VERSION}",
             "update this program",
         )
+    where = path / "result.json"
     try:
         result = Result.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path / 'result.json'}: {key}", first["msg"].lower()) from None
-    identity = read_json(path / "identity.json")
-    manifest = read_manifest(path / "checkpoints" / "manifest.json")
+        raise UserError(f"{where}: {key}", first["msg"].lower(), fix=START_AGAIN) from None
+    if result.checksum not in (None, result.content_checksum()):
+        found = "its content is not that of its checksum"
+        raise UserError(str(where), found, fix=f"it was damaged or edited; {START_AGAIN}")
+    identity = read_identity(path / "identity.json")
+    if identity["id"] != result.id:
+        raise UserError(str(where), "is of another run than identity.json", fix=START_AGAIN)
+    rounds = read_rounds(path, read_manifest(path / "checkpoints" / "manifest.json"))
+    run = FinishedRun(path, result, identity["content"], rounds)
+    problem = _disagreement(run)
+    if problem is not None:
+        raise UserError(str(where), f"{problem} is not that of rounds.jsonl", fix=START_AGAIN)
+    return run
+
+
+def read_identity(path: Path) -> dict[str, Any]:
+    """Reads `identity.json`, whose id is the hash of its content.
+
+    Raises:
+        UserError: it is damaged, or of something else.
+    """
+    data = read_json(path)
     try:
-        log = (path / "rounds.jsonl").read_bytes()[: manifest.log_bytes]
-        if len(log) < manifest.log_bytes:
-            raise ValueError(f"rounds.jsonl has {len(log)} of {manifest.log_bytes} bytes")
-        rounds = [json.loads(line) for line in log.splitlines()]
-        return FinishedRun(path, result, identity["content"], rounds)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(str(path), f"is damaged ({error})", fix=START_AGAIN) from None
+        content = {**data["content"], "rounds": data["rounds"]}
+        made = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        whole = data["id"] == made and isinstance(data["trajectory"], str)
+    except (KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise UserError(str(path), "its content is not that of its id", fix=START_AGAIN)
+    return dict(data)
+
+
+def _disagreement(run: FinishedRun) -> str | None:
+    """What the result says otherwise than the records of the rounds that it was made from."""
+    result, rounds = run.result, run.rounds
+    if result.costs.rounds != len(rounds):
+        return "costs.rounds"
+    for key in ("examples", "steps", "real_tokens", "padded_tokens", "bytes_up", "bytes_down"):
+        if getattr(result.costs, key) != sum(record.get(key, 0) for record in rounds):
+            return f"costs.{key}"
+    for name, score in (("selected", result.selected), ("last", result.last)):
+        if not 1 <= score.round <= len(rounds):
+            return f"{name}.round"
+        record = rounds[score.round - 1]
+        if record.get("validation") != score.validation:
+            return f"{name}.validation"
+        if record.get("weights_sha256") != score.weights_sha256:
+            return f"{name}.weights_sha256"
+    return None
 
 
 def load_runs(directory: Path, problems: list[str] | None = None) -> list[FinishedRun]:
@@ -86,8 +128,12 @@ def load_runs(directory: Path, problems: list[str] | None = None) -> list[Finish
 
 
 def _each(directory: Path, problems: list[str]) -> Iterator[FinishedRun]:
-    for path in sorted(directory.iterdir()):
-        if not (path / "result.json").is_file():
+    try:
+        paths = sorted(directory.iterdir())
+    except OSError as error:
+        raise UserError(str(directory), f"cannot be read ({error.strerror})") from None
+    for path in paths:
+        if not os.path.lexists(path / "result.json"):
             continue
         try:
             yield load_run(path)

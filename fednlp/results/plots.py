@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ from statistics import mean
 from typing import Any
 
 from fednlp.errors import UserError
+from fednlp.results import files
 from fednlp.results.gap import Gap
 from fednlp.results.load import FinishedRun
 
@@ -27,6 +29,7 @@ def plot_gaps(table: list[Gap], target: Path) -> list[Path]:
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["text.parse_math"] = False  # names may hold a dollar sign
     figures: dict[str, list[Gap]] = {}
     for gap in table:
         figures.setdefault(gap.benchmark, []).append(gap)
@@ -70,8 +73,10 @@ def _figure(name: str, members: list[Gap], target: Path) -> Path:
     figure.suptitle(f"{name}; {seeds} {'seed' if seeds == 1 else 'seeds'}", fontsize=11)
     right.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     path = target / f"{_slug(name)}.png"
-    figure.savefig(path, dpi=130)
-    figure.savefig(path.with_suffix(".svg"))
+    for file, options in ((path, {"dpi": 130}), (path.with_suffix(".svg"), {})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=file.suffix.removeprefix("."), **options)
+        files.write_bytes(file, buffer.getvalue())
     plt.close(figure)
     return path
 

@@ -18,24 +18,36 @@ continues from it.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
 from fednlp.errors import UserError
+from fednlp.flat_model import digest
 from fednlp.results import files
+from fednlp.results.schema import Round
 
 
 @dataclass
 class Manifest:
     """What is committed. Paths are relative to the run folder; `sha256` covers all of them."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
     completed: int = 0  # rounds
     log_bytes: int = 0  # committed length of rounds.jsonl
+    log_sha256: str = ""  # of that length; "" in files of older programs
     state: str | None = None  # the file to continue from
     best: str | None = None
     best_round: int | None = None
@@ -50,41 +62,69 @@ class Manifest:
         names |= {*self.clients.values(), *self.best_clients.values()}
         return {name for name in names if name}
 
+    def problem(self) -> str | None:
+        """What keeps the fields from being those of one commit."""
+        state = self.completed, self.state
+        best = self.best_round or 0, self.best
+        kept = [(int(key) if key.isdecimal() else -1, name) for key, name in self.kept.items()]
+        for number, name in (state, best, *kept):
+            if name != (_checkpoint(number) if number else None):
+                return f"round {number} is {name}"
+        if not (0 <= best[0] <= self.completed and (self.best_metric is None) == (not best[0])):
+            return f"the selected round is {self.best_round} of {self.completed}"
+        for client, name in (*self.clients.items(), *self.best_clients.items()):
+            if not re.fullmatch(rf"clients/0*{re.escape(client)}-\d+\.safetensors", name):
+                return f"the state of client {client} is {name}"
+        missing = sorted(self.referenced() - set(self.sha256))
+        return f"no checksum of {missing[0]}" if missing else None
+
 
 class RunFolder:
-    """One run on disk, held by one process at a time."""
+    """One run on disk, held by one process at a time.
+
+    The lock ends with the process that holds it, however that ends; what stands in the file only
+    tells others who it is.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest = Manifest()
         self._lock: int | None = None
+        self._log = hashlib.sha256()  # of rounds.jsonl
 
     def __enter__(self) -> RunFolder:
-        try:
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(str(self.path), "is a file", "a run folder or nothing", "move it away")
+        with _told(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise UserError(
-                str(self.path), "is a file", "a run folder or nothing", "move it away"
-            ) from None
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        with _told(self.path / "lock"):
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(self._lock, 32).decode(errors="replace").strip() or "unknown"
-            os.close(self._lock)
-            raise UserError(
-                str(self.path), f"is held by process {holder}", fix="wait for it, or stop it"
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
-        try:
+            self._hold(self._lock)
             for name in ("checkpoints", "clients"):
-                (self.path / name).mkdir(exist_ok=True)
+                with _told(self.path / name):
+                    (self.path / name).mkdir(exist_ok=True)
             self._recover()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def _hold(self, lock: int) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            for _ in range(20):  # the other may have locked it and not yet written who it is
+                holder = os.pread(lock, 200, 0).decode(errors="replace")
+                if holder.endswith("\n"):
+                    break
+                time.sleep(0.05)
+            found = f"is held by process {' '.join(holder.split()) or 'unknown'}"
+            raise UserError(str(self.path), found, fix="wait for it, or stop it") from None
+        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        with _told(self.path / "lock"):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()} on {socket.gethostname()} since {since}\n".encode(), 0)
 
     def __exit__(self, *exception: object) -> None:
         if self._lock is not None:
@@ -99,15 +139,24 @@ class RunFolder:
 
     def rounds(self) -> list[dict[str, Any]]:
         """The committed round records."""
-        path = self.path / "rounds.jsonl"
-        if not path.exists():
-            return []
-        data = path.read_bytes()[: self.manifest.log_bytes]
-        return [json.loads(line) for line in data.splitlines()]
+        return read_rounds(self.path, self.manifest)
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of a committed file, checked against its checksum."""
         return files.read_tensors(self.path / name, self.manifest.sha256[name])
+
+    def committed(self, name: str) -> dict[str, Tensor]:
+        """A committed checkpoint, which must hold the weights that its round ended with."""
+        tensors = self.tensors(name)
+        record = next((r for r in self.rounds() if _checkpoint(r["round"]) == name), {})
+        expected = record.get("weights_sha256")
+        if "weights" not in tensors or expected not in ("", digest(tensors["weights"])):
+            raise UserError(
+                str(self.path / name),
+                "does not hold the weights of its round in rounds.jsonl",
+                fix=files.START_AGAIN,
+            )
+        return tensors
 
     def client_state(self, client: int, best: bool = False) -> dict[str, Tensor] | None:
         """The stored state of a client after the last (or the selected) round, if it has one."""
@@ -124,15 +173,18 @@ class RunFolder:
         """Appends a round record; it counts once a commit covers it."""
         line = (json.dumps(record, allow_nan=False) + "\n").encode()
         path = self.path / "rounds.jsonl"
-        try:
-            with open(path, "ab") as stream:
-                stream.write(line)
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise UserError(
-                str(path), f"cannot be written ({error.strerror})", fix="free space, run again"
-            ) from None
+        with _told(path):
+            before = path.stat().st_size if path.exists() else 0
+            try:
+                with open(path, "ab") as stream:
+                    stream.write(line)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            except OSError:
+                with suppress(OSError):
+                    os.truncate(path, before)  # no half a line
+                raise
+        self._log.update(line)
 
     def put_client_state(self, client: int, round: int, state: dict[str, Tensor]) -> None:
         """Stores a client's new state beside the committed one until the next commit."""
@@ -157,7 +209,7 @@ class RunFolder:
             keep: never delete this state.
         """
         manifest = self.manifest
-        name = f"checkpoints/round-{completed:06d}.safetensors"
+        name = _checkpoint(completed)
         manifest.sha256[name] = files.write_tensors(self.path / name, state)
         manifest.state, manifest.completed = name, completed
         if best is not None:
@@ -167,14 +219,17 @@ class RunFolder:
             manifest.kept[str(completed)] = name
         path = self.path / "rounds.jsonl"
         manifest.log_bytes = path.stat().st_size if path.exists() else 0
+        manifest.log_sha256 = self._log.hexdigest()
         self._write_manifest()
 
     def adopt(self, other: RunFolder) -> None:
         """Continues from the committed rounds of a shorter run of the same trajectory."""
         for name in other.manifest.referenced():
-            _link(other.path / name, self.path / name)
-        data = (other.path / "rounds.jsonl").read_bytes()[: other.manifest.log_bytes]
+            with _told(self.path / name):
+                _link(other.path / name, self.path / name)
+        data = _log_bytes(other.path, other.manifest)
         files.write_bytes(self.path / "rounds.jsonl", data)
+        self._log = hashlib.sha256(data)
         self.manifest = Manifest(**asdict(other.manifest))
         self._write_manifest()
 
@@ -190,16 +245,16 @@ class RunFolder:
     def _recover(self) -> None:
         """Forgets whatever the last commit does not cover, and what a killed write left."""
         for path in self.path.glob(".*.tmp"):
-            path.unlink()
+            with _told(path):
+                path.unlink()
         path = self.path / "checkpoints" / "manifest.json"
         self.manifest = read_manifest(path) if path.exists() else Manifest()
+        read_rounds(self.path, self.manifest)
+        self._log = hashlib.sha256(_log_bytes(self.path, self.manifest))
         log = self.path / "rounds.jsonl"
-        size = log.stat().st_size if log.exists() else 0
-        if size < self.manifest.log_bytes:
-            found = f"has {size} of {self.manifest.log_bytes} committed bytes"
-            raise UserError(str(log), found, fix=files.START_AGAIN)
-        if size > self.manifest.log_bytes:
-            os.truncate(log, self.manifest.log_bytes)
+        with _told(log):
+            if log.exists() and log.stat().st_size > self.manifest.log_bytes:
+                os.truncate(log, self.manifest.log_bytes)
         self._sweep()
 
     def _sweep(self) -> None:
@@ -208,7 +263,8 @@ class RunFolder:
             for path in (self.path / folder).iterdir():
                 relative = f"{folder}/{path.name}"
                 if path.name != "manifest.json" and relative not in names:
-                    path.unlink()
+                    with _told(path):
+                        path.unlink()
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -219,9 +275,85 @@ def read_manifest(path: Path) -> Manifest:
     """
     data = files.read_json(path)
     try:
-        return Manifest(**data)
-    except TypeError as error:
-        raise UserError(str(path), f"not a manifest of this version ({error})") from None
+        manifest = TypeAdapter(Manifest).validate_json(json.dumps(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        problem: str | None = f"{key}: {first['msg'].lower()}" if key else first["msg"].lower()
+    else:
+        problem = manifest.problem()
+    if problem is not None:
+        found = f"not a manifest of this version ({problem})"
+        raise UserError(str(path), found, fix=files.UPDATE)
+    return manifest
+
+
+def read_rounds(folder: Path, manifest: Manifest) -> list[dict[str, Any]]:
+    """The committed records of `rounds.jsonl`, one per completed round.
+
+    Raises:
+        UserError: the file is shorter, or not what was committed.
+    """
+    path, data = folder / "rounds.jsonl", _log_bytes(folder, manifest)
+    if manifest.log_sha256 not in ("", hashlib.sha256(data).hexdigest()):
+        raise UserError(str(path), "is not what was committed", fix=files.START_AGAIN)
+    records = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        try:
+            records.append(files.parse_json(line))
+            told = Round.model_validate(records[-1]).round
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            fix = files.START_AGAIN
+            raise UserError(f"{path}:{number}: {key}", first["msg"].lower(), fix=fix) from None
+        except ValueError as error:
+            found = f"not readable as JSON ({error})"
+            raise UserError(f"{path}:{number}", found, fix=files.START_AGAIN) from None
+        if told != number:
+            raise UserError(f"{path}:{number}", f"is round {told}", fix=files.START_AGAIN)
+    if len(records) != manifest.completed:
+        found = f"has {len(records)} records of {manifest.completed} completed rounds"
+        raise UserError(str(path), found, fix=files.START_AGAIN)
+    if manifest.best_round and manifest.best_metric is not None:
+        known = records[manifest.best_round - 1].get("validation") or {}
+        if manifest.best_metric not in known.values():
+            raise UserError(
+                f"{path}:{manifest.best_round}",
+                f"no metric is {manifest.best_metric}, that of the selected round in the manifest",
+                fix=files.START_AGAIN,
+            )
+    return records
+
+
+def _log_bytes(folder: Path, manifest: Manifest) -> bytes:
+    """The committed part of `rounds.jsonl`."""
+    path, data = folder / "rounds.jsonl", b""
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(manifest.log_bytes)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        found = f"not readable ({error.strerror})"
+        raise UserError(str(path), found, fix=files.START_AGAIN) from None
+    if len(data) < manifest.log_bytes:
+        found = f"has {len(data)} of {manifest.log_bytes} committed bytes"
+        raise UserError(str(path), found, fix=files.START_AGAIN)
+    return data
+
+
+def _checkpoint(completed: int) -> str:
+    return f"checkpoints/round-{completed:06d}.safetensors"
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Whatever the system refuses about `path` is one line."""
+    try:
+        yield
+    except OSError as error:
+        raise files.not_written(path, error) from None
 
 
 def _link(source: Path, target: Path) -> None:

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 1
 
 
 class Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Score(Record):
@@ -114,9 +116,57 @@ class Result(Record):
     selected: Score  # best validation round
     last: Score
     correction_ratio: float | None = None  # mean over steps of |correction| / |gradient|
+    skipped_uploads: int = 0  # not finite, left out of their round (client.on_nonfinite: skip)
     budget: Literal["matched", "converged"] | None = None  # centralized runs
     references: list[Reference] = Field(default_factory=list)  # federated runs
     tuned: bool = False
     clients: ClientScores | None = None
     costs: Costs
     notes: list[str] = Field(default_factory=list)
+    checksum: str | None = None  # of all the others; None in files of older programs
+
+    def as_json(self) -> bytes:
+        """The content of `result.json`, with its checksum."""
+        whole = self.model_copy(update={"checksum": self.content_checksum()})
+        return (whole.model_dump_json(indent=1) + "\n").encode()
+
+    def content_checksum(self) -> str:
+        """SHA-256 of all fields but the checksum."""
+        content = self.model_dump(mode="json", exclude={"checksum"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @model_validator(mode="after")
+    def _scores_are_whole(self) -> Result:
+        key = self.primary_metric
+        for name, metrics in (
+            ("floor.validation", self.floor.get("validation", {})),
+            ("floor.test", self.floor.get("test", {})),
+            ("selected.validation", self.selected.validation),
+            ("selected.test", self.selected.test),
+            ("last.validation", self.last.validation),
+            ("last.test", self.last.test),
+        ):
+            if key not in metrics:
+                raise ValueError(f"{name} has no '{key}', the primary metric")
+        return self
+
+
+class Round(BaseModel):
+    """A line of `rounds.jsonl`: what tables and plots read of it; further entries may stand there.
+
+    `validation` is there in rounds that were validated.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+
+    round: int
+    bytes_up: int
+    bytes_down: int
+    examples: int = 0
+    steps: int = 0
+    train_loss: float | None = None
+    correction_ratio: float | None = None
+    weights_sha256: str = ""
+    clients: list[int] = Field(default_factory=list)
+    skipped: list[int] = Field(default_factory=list)
+    validation: dict[str, float] | None = None

@@ -160,6 +160,12 @@ def footnotes(gaps: list[Gap]) -> list[str]:
             f"{shared}: {left} test examples are like no client's data and in no client's share; "
             "the pooled test has them."
         )
+    for gap in gaps:
+        if gap.skipped:
+            notes.append(
+                f"{gap.benchmark}, {gap.method}: {gap.skipped} uploads were not finite and left "
+                "out of their rounds (client.on_nonfinite: skip)."
+            )
     if any(len(g.seeds) == 1 for g in gaps):
         notes.append("One seed: there is no interval.")
     if any(1 < len(g.seeds) < 6 for g in gaps):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from tasks.errors import DataError
-from tasks.readers.text_lines import Line, text_lines
+from tasks.readers.text_lines import Encoding, Line, text_lines
 
 Row = tuple[str, list[str] | DataError]  # where it begins, and its cells or what is wrong with it
 
@@ -22,7 +22,7 @@ def csv_rows(
     where: str,
     delimiter: str = ",",
     quoting: bool = True,
-    encoding: str = "utf-8",
+    encoding: Encoding = "utf-8",
 ) -> Iterator[Row]:
     """Yields every row that is not blank.
 

@@ -27,6 +27,7 @@ from tasks.readers.reader import Reader, ReaderOptions, Records
 from tasks.readers.references import group_references
 from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, table_record
 from tasks.readers.table_rows import Layout, csv_table, json_lines, parquet_rows
+from tasks.readers.text_lines import Encoding
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
@@ -55,7 +56,7 @@ class TableOptions(ReaderOptions):
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     quoting: bool | None = None
     header: bool = True
-    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
+    encoding: Encoding = "utf-8"
     label_names: list[str] | dict[str | int, str] | None = None
 
     _task: str = PrivateAttr("")

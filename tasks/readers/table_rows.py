@@ -12,7 +12,7 @@ from tasks.errors import DataError
 from tasks.readers.csv_rows import csv_rows
 from tasks.readers.reader import readable
 from tasks.readers.table_record import Columns
-from tasks.readers.text_lines import text_lines
+from tasks.readers.text_lines import Encoding, text_lines
 from tasks.readers.unpack import BROKEN, check_growth, open_file
 
 BATCH = 1000  # rows of a Parquet file held as Python objects at a time
@@ -27,7 +27,7 @@ class Layout:
     delimiter: str
     quoting: bool
     header: bool
-    encoding: str
+    encoding: Encoding
 
 
 def csv_table(path: Path, columns: Columns, layout: Layout) -> Rows:

@@ -1,4 +1,4 @@
-"""The tables of docs/datasets.md; `python tests/docs/dataset_rows.py` prints the one of the cards."""
+"""The tables of docs/datasets.md; run as a program, this prints the one of the cards."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ DATASETS = {
     "question_answering": "synthetic_facts",
     "seq2seq": "synthetic_headlines",
 }
-TIMINGS = {"device_seconds", "evaluation_seconds", "wall_seconds", "peak_memory_bytes"}
+TIMINGS = {"device_seconds", "evaluation_seconds", "wall_seconds", "peak_memory_bytes", "checksum"}
 
 
 def run(config, out: Path) -> FinishedRun:
@@ -80,6 +80,7 @@ def contents(folder: Path) -> dict[str, Any]:
         elif name == "checkpoints/manifest.json":  # how long the log is depends on its timings
             manifest = json.loads(path.read_text())
             assert manifest.pop("log_bytes") == (folder / "rounds.jsonl").stat().st_size
+            del manifest["log_sha256"]
             found[name] = manifest
         elif name in ("lock", "partition.npz"):  # a process number; times inside the archive
             found[name] = None

@@ -16,7 +16,6 @@ import torch
 from small_models import (
     ARCHITECTURES,
     AUTO,
-    CARDS,
     TEXTS,
     build,
     equal,
@@ -33,8 +32,8 @@ from small_models import (
     tokenizer,
 )
 
+from fednlp.cards import model_card
 from tasks.errors import DataError
-from tasks.model_card import load_model_card
 from tasks.models import build_model, maximum_length
 from tasks.tokenizers import load_tokenizer
 
@@ -387,7 +386,7 @@ for revision in ("{revision}", "f" * 40):
 
 @pytest.mark.parametrize("name", ["tiny", "mini", "small"])
 def test_scratch_cards_build(name, tokenizer):
-    card = load_model_card(CARDS / f"{name}.yaml")
+    card = model_card(name)
     for task in AUTO:
         model = build(card, task, tokenizer, max_length=256)
         assert model.config.vocab_size == len(tokenizer)
@@ -396,7 +395,7 @@ def test_scratch_cards_build(name, tokenizer):
 @needs_data
 @pytest.mark.parametrize("task", AUTO)
 def test_minilm_folder(task, tmp_path):
-    card = load_model_card(CARDS / "minilm-l6-h384.yaml")
+    card = model_card("minilm-l6-h384")
     tokenizer, _ = load_tokenizer(card, lambda: [], tmp_path)
     model = build(card, task, tokenizer, overrides={"layers": 2}, max_length=512)
     loss_of(model, task, tokenizer).backward()

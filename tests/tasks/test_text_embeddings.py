@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fednlp.cards import model_card
 from tasks.errors import DataError
-from tasks.model_card import load_model_card
 from tasks.text_embeddings import text_embeddings
 
 MODELS = Path(__file__).parents[2] / "configs" / "models"
@@ -13,7 +13,7 @@ MODELS = Path(__file__).parents[2] / "configs" / "models"
 
 @pytest.mark.skipif("FEDNLP_DATA" not in os.environ, reason="needs FEDNLP_DATA")
 def test_similar_texts_are_near_whatever_stands_beside_them(tmp_path):
-    card = load_model_card(MODELS / "minilm-l6-h384.yaml")
+    card = model_card("minilm-l6-h384")
     texts = [
         "The goalkeeper saved the penalty.",
         "",
@@ -29,6 +29,6 @@ def test_similar_texts_are_near_whatever_stands_beside_them(tmp_path):
 
 
 def test_a_model_from_scratch_is_refused(tmp_path):
-    card = load_model_card(MODELS / "tiny.yaml")
+    card = model_card("tiny")
     with pytest.raises(DataError, match="pretrained encoder"):
         text_embeddings(card, ["a"], tmp_path)

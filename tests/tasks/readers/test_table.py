@@ -93,7 +93,7 @@ def test_numbers_of_columns(tmp_path):
 
 def test_encodings(tmp_path):
     content = "text,label\ncafé €,1\n".encode("cp1252")
-    assert rows(tmp_path, content, encoding="cp1252") == [{"text": "café €", "label": "1"}]
+    assert rows(tmp_path, content, encoding="windows-1252") == [{"text": "café €", "label": "1"}]
     assert "not UTF-8" in rows(tmp_path, content)[0]
 
 
