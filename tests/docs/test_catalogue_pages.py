@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import numpy as np
+from dataset_rows import HEADER, dataset_rows
 from markdown_pages import code, page, table
 
 from fednlp import config as configuration
 from fednlp import occurring_rows
-from fednlp.cards import dataset_card, model_card
+from fednlp.cards import model_card
 from fednlp.config import EvaluationConfig
 from fednlp.cpu_kernels import linear
 from fednlp.evaluation import BOOTSTRAP_SAMPLES
@@ -73,18 +74,18 @@ def test_tasks_with_columns_heads_and_metrics() -> None:
 
 
 def test_data_sets_and_models_are_the_cards() -> None:
-    rows = [list(row.values()) for row in table("docs/tasks.md", "datasets")]
-    cards = [dataset_card(name) for name in card_names("datasets")]
-    assert [(code(a), code(b), c) for a, b, c in rows] == [
-        (card.name, card.task, ", ".join(card.sources)) for card in cards
-    ]
+    rows = table("docs/datasets.md", "datasets")
+    assert tuple(rows[0]) == HEADER
+    assert [list(row.values()) for row in rows] == dataset_rows()
+    for name in card_names("datasets"):
+        assert f"`{name}`" in page("docs/datasets.md")
     rows = [list(row.values()) for row in table("docs/models.md", "models")]
     models = [model_card(name) for name in card_names("models")]
     assert [(code(a), b, codes(c)) for a, b, c in rows] == [
         (card.name, card.kind, list(card.tasks)) for card in models
     ]
-    sentence = page("docs/tasks.md").split("a format that is read (")[1].split(")")[0]
-    assert sorted(codes(sentence)) == sorted(READERS)
+    named = codes(page("docs/datasets.md").split("## Formats")[1])
+    assert sorted(name for name in named if name in READERS) == sorted(READERS)
 
 
 def test_bytes_of_frozen_and_adapted_models(clone: Path) -> None:
