@@ -27,6 +27,8 @@ from tasks.batches import PlannedBatch, epoch_plan
 from tasks.task import Task
 from tasks.token_store import TokenStore
 
+TOKENS_PER_PASS = 32_768  # padded; a larger batch is summed up in several passes
+
 Correction = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -169,14 +171,17 @@ class Participation:
     def _step(self, planned: PlannedBatch) -> None:
         trainer, settings = self.trainer, self.trainer.settings
         model = trainer.model
-        batch = trainer.task.collate(trainer.store, planned)
-        if self.rows is not None:
-            batch.inputs["input_ids"] = self.rows.index(batch.inputs["input_ids"])
         for leaf in self._leaves:
             leaf.grad.zero_()  # type: ignore[union-attr]
-        with autocast(trainer.precision, model.device):
-            loss = trainer.task.loss(model.module, batch)
-        (loss / batch.examples).backward()
+        loss = torch.zeros((), device=model.device)
+        for part in planned.passes(TOKENS_PER_PASS):
+            batch = trainer.task.collate(trainer.store, part)
+            if self.rows is not None:
+                batch.inputs["input_ids"] = self.rows.index(batch.inputs["input_ids"])
+            with autocast(trainer.precision, model.device):
+                partial = trainer.task.loss(model.module, batch)
+            (partial / planned.examples).backward()
+            loss += partial.detach()
         if self.correct is not None:
             gradient = model.gradient
             corrected = self.correct(gradient, model.weights)
@@ -192,7 +197,7 @@ class Participation:
         if self.rows is not None:
             self.rows.decay *= 1.0 - rate * settings.weight_decay
         self.rates.append(rate)
-        self._losses += loss.detach()
+        self._losses += loss
         self.done += Work(planned.examples, 1, planned.real_tokens, planned.padded_tokens)
 
     def _rate_factor(self) -> float:

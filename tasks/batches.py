@@ -49,6 +49,18 @@ class PlannedBatch:
         padded = count * (self.length + self.target_length)
         return replace(self, rows=rows, fill=self.fill + extra, padded_tokens=padded)
 
+    def passes(self, tokens: int) -> list[PlannedBatch]:
+        """The rows in parts of at most `tokens` padded tokens (or one row), for a bounded memory.
+
+        A long document has hundreds of windows, and a batch has all windows of its examples.
+        """
+        width = self.length + self.target_length
+        most = max(1, tokens // max(width, 1))
+        if len(self.rows) <= most:
+            return [self]
+        cuts = range(0, len(self.rows), most)
+        return [replace(self, rows=self.rows[begin : begin + most]) for begin in cuts]
+
 
 @dataclass
 class TokenBatch:

@@ -373,3 +373,19 @@ def test_engine_and_reference_run_without_the_command(small_config, tmp_path):
             work(experiment(config), folder)
             found = [record["weights_sha256"] for record in folder.rounds()]
         assert found == digests(folder_run)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_batch_in_several_passes_is_the_batch(task, small_config, tmp_path, monkeypatch):
+    """As with long documents, whose windows would not fit into memory at once."""
+    config = small_config(on(task), **{"model.dropout": 0.0})
+    whole = run(config, tmp_path / "whole")
+    monkeypatch.setattr("fednlp.local_training.TOKENS_PER_PASS", 100)  # one to four rows
+    parts = run(config, tmp_path / "parts")
+    one, other = final_state(whole)["weights"], final_state(parts)["weights"]
+    assert (one - experiment(config).initial_weights).abs().max() > 1e-3
+    assert not torch.equal(one, other) and (one - other).abs().max() <= 1e-5
+    assert [r["train_loss"] for r in whole.rounds] == pytest.approx(
+        [r["train_loss"] for r in parts.rounds]
+    )
+    assert [r["padded_tokens"] for r in whole.rounds] == [r["padded_tokens"] for r in parts.rounds]
