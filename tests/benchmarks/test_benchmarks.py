@@ -21,6 +21,7 @@ def cache(tmp_path_factory):
         ("overhead", ["tiny, no clipping", "tiny, clipping"]),
         ("usual_way", ["the usual way", "fused optimizer", "the harness", "Clients with sgd"]),
         ("memory", ["| 4 |", "| 20 |"]),
+        ("scale", ["| read and check |", "| one round |", "250 clients"]),
     ],
 )
 def test_a_benchmark_prints_its_table(name, rows, cache):
