@@ -77,7 +77,7 @@ def load_corpus(
         sizes: examples per split, for embedded corpora only.
         limit: at most so many examples per split, a seeded subsample in source order; applied
             after the cuts. A larger limit contains the examples of a smaller one.
-        skip_bad: at most so many bad records are left out; of every member, where there are some.
+        skip_bad: at most so many bad records are left out, over all splits and members.
         find_card: the card of a member's name.
 
     Raises:
@@ -86,13 +86,13 @@ def load_corpus(
     chosen = check_request(card, source, data_root, sizes)
     if card.members is not None:
         assert find_card is not None, "a card with members needs the cards of its members"
-        members = {
-            name: load_corpus(
+        members: dict[str, Corpus] = {}
+        for name, most in card.members.items():
+            left = skip_bad - sum(len(member.skipped) for member in members.values())
+            members[name] = load_corpus(
                 _member(card, find_card(name)), data_root=data_root, cache_dir=cache_dir,
-                source=source, limit=most, skip_bad=skip_bad,
-            )
-            for name, most in card.members.items()
-        }  # fmt: skip
+                source=source, limit=most, skip_bad=left,
+            )  # fmt: skip
         parsed = _joined(card, members)
         _check_counts(card, chosen, parsed)
         tables, synthetic = parsed.tables, any(m.synthetic for m in members.values())

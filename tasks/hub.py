@@ -149,5 +149,7 @@ def _answers(row: dict[str, Any], where: str) -> dict[str, list[Any]]:
     answers = row["answers"]
     if not isinstance(answers, dict) or not {"text", "answer_start"} <= set(answers):
         raise DataError(where, "answers of another shape", "{text: [...], answer_start: [...]}")
+    if not all(isinstance(answers[key], list) for key in ("text", "answer_start")):
+        raise DataError(where, "answers that are no lists", "{text: [...], answer_start: [...]}")
     place = f"{where} id {row['id']}"
     return check_answers(row["context"], answers["text"], answers["answer_start"], place)

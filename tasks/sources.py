@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -55,7 +56,9 @@ def choose_source(card: DatasetCard, source: str, data_root: Path | None) -> Sou
         return "synthetic"
     if card.local is not None:
         files = _local_files(card.local, data_root)
-        if files is not None and all(p.exists() for p in chain(*_needed(card, card.local, files))):
+        if files is not None and all(
+            not _what_is(p) for p in chain(*_needed(card, card.local, files))
+        ):
             return "local"
         if card.hub is None:
             return "local"  # its own error names the missing file
@@ -123,13 +126,18 @@ def _read_files(
 
 def _local_files(local: LocalSource, data_root: Path | None) -> dict[SplitName, list[Path]] | None:
     """The files' full paths; None where one is relative and there is no data root."""
-    paths = {
-        split: [Path(name).expanduser() for name in local.paths(split)] for split in local.files
-    }
+    paths = {split: [_expanded(name) for name in local.paths(split)] for split in local.files}
     if data_root is None and not all(path.is_absolute() for path in chain(*paths.values())):
         return None
     root = Path(data_root or "/")
     return {split: [root / path for path in some] for split, some in paths.items()}
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise DataError(f"local.files {name}", str(error), "a path") from None
 
 
 def _needed(
@@ -156,11 +164,24 @@ def _existing_files(
         )  # fmt: skip
     for split, paths in zip(files, _needed(card, local, files), strict=True):
         for path in paths:
-            if not path.exists():
+            found = _what_is(path)
+            if found:
                 raise DataError(
-                    f"{where}.{split}", f"no file at {path}", fix="check FEDNLP_DATA and the card"
+                    f"{where}.{split}", f"{found} at {path}", fix="check FEDNLP_DATA and the card"
                 )
     return files
+
+
+def _what_is(path: Path) -> str:
+    """What stands in the way of reading it; "" for a file or a directory that can be read."""
+    try:
+        if not path.exists():
+            return "no file"
+        if not (path.is_file() or path.is_dir()):
+            return "neither a file nor a directory, but a device or a pipe,"
+    except OSError as error:
+        return f"no file ({error.strerror})"
+    return "" if os.access(path, os.R_OK) else "nothing that may be read"
 
 
 def _sizes(

@@ -180,9 +180,13 @@ class _Builder:
 
 
 def _check_text(where: str, values: Iterable[Any]) -> None:
-    """Raises DataError where a string, however deep, holds half a surrogate pair."""
+    """Raises DataError where a string, however deep, is missing or holds what is no text."""
     for value in values:
+        if value is None:
+            raise DataError(where, "an empty value", "text")
         if isinstance(value, str):
+            if "\0" in value:
+                raise DataError(where, "a NUL byte", "text")
             if not value.isascii():
                 try:
                     value.encode()

@@ -6,13 +6,12 @@ representation, with all its references, in the order of first appearance. See N
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 from pydantic import Field
 
 from tasks.errors import DataError
+from tasks.readers.csv_rows import csv_rows
 from tasks.readers.reader import Reader, ReaderOptions, Records, readable
 from tasks.readers.references import group_references
 from tasks.readers.split_files import of_split
@@ -42,25 +41,23 @@ def read(path: Path, split: str, options: E2eOptions) -> Records:
 
 
 def _rows(path: Path, name: str) -> Records:
-    kind = "a zip or a directory with CSV files"
-    with readable(path, kind, csv.Error, *BROKEN), open_entry(path, name) as (where, file):
-        lines = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), strict=True)
-        header = next(lines, [])
-        if header != ["mr", "ref"]:
-            raise DataError(f"{where} line 1", f"columns {header}", "the header mr,ref")
-        line = lines.line_num + 1
-        for cells in lines:
-            place = f"{where} line {line}"
-            line = lines.line_num + 1
-            if len(cells) != 2:
+    kind, found = "a zip or a directory with CSV files", 0
+    with readable(path, kind, *BROKEN), open_entry(path, name) as (where, file):
+        for place, cells in csv_rows(file, where):
+            found += 1
+            if found == 1 and cells != ["mr", "ref"]:
+                raise DataError(f"{where} line 1", f"columns {cells}", "the header mr,ref")
+            if found == 1:
+                continue
+            if isinstance(cells, DataError):
+                yield cells
+            elif len(cells) != 2:
                 yield DataError(place, f"{len(cells)} columns", "2 (mr,ref)")
             elif not (cells[0].strip() and cells[1].strip()):
                 yield DataError(place, "an empty cell", "an input and its reference")
-            elif "\0" in cells[0] + cells[1]:
-                yield DataError(place, "a NUL byte", "text", "is this the file?")
             else:
                 yield place, {"input": cells[0], "targets": [cells[1]]}
-        if line == 2:
+        if found < 2:
             raise DataError(where, "no rows", "at least one")
 
 

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from tasks.errors import DataError
 from tasks.readers.pairs import check_pair, is_empty
-from tasks.readers.reader import Reader, ReaderOptions, Records, readable
+from tasks.readers.reader import LeftOut, Reader, ReaderOptions, Records, readable
 from tasks.readers.text_lines import Encoding, text_lines
 from tasks.readers.unpack import BROKEN, open_entry
 
@@ -101,6 +101,7 @@ def _pairs(
             continue
         text, target = said[first].text, said[second].text
         if options.drop_empty and is_empty(text, [target]):
+            yield LeftOut(place, "an empty side")
             continue
         try:
             check_pair(text, [target], place)

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from tasks.errors import DataError
 from tasks.readers.pairs import check_pair, is_empty
-from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.reader import LeftOut, Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.split_files import of_split
 from tasks.readers.text_lines import Line, text_lines
 from tasks.readers.unpack import BROKEN, open_file
@@ -64,12 +64,9 @@ def read(path: Path, split: str, options: StoriesOptions) -> Records:
             try:
                 if isinstance(url, DataError):
                     raise url
-                record = _story(_file(folders, url.strip(), where), options)
+                yield _story(_file(folders, url.strip(), where), options)
             except DataError as error:
                 yield error
-                continue
-            if record is not None:
-                yield record
     if not found:
         raise DataError(str(urls), "no line", "one URL per line")
 
@@ -78,14 +75,14 @@ def _file(folders: list[Path], url: str, where: str) -> Path:
     name = f"{hashlib.sha1(url.encode()).hexdigest()}.story"
     for folder in folders:
         file = folder / name
-        if file.is_symlink():
+        if file.is_symlink() or folder.is_symlink() or folder.parent.is_symlink():
             raise DataError(str(file), "a link", "a plain file", "copy what it names")
         if file.is_file():
             return file
     raise DataError(where, f"no story {name} of {url[:80]!r}", f"it in {folders[0]} or beside")
 
 
-def _story(file: Path, options: StoriesOptions) -> Record | None:
+def _story(file: Path, options: StoriesOptions) -> Record:
     with readable(file, "a story"):
         if file.stat().st_size > MAX_STORY_BYTES:
             raise DataError(str(file), f"more than {MAX_STORY_BYTES} bytes", "a story")
@@ -93,7 +90,7 @@ def _story(file: Path, options: StoriesOptions) -> Record | None:
     article, highlights = _parts(text_lines(io.BytesIO(content), str(file)), options.add_periods)
     text, summary = " ".join(article), "\n".join(highlights)
     if options.drop_empty and is_empty(text, [summary]):
-        return None
+        raise LeftOut(str(file), "an empty side")
     check_pair(text, [summary], str(file))
     return str(file), {"input": text, "targets": [summary], "source": file.parent.parent.name}
 

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from tasks.errors import DataError
 from tasks.readers.pairs import check_pair, is_empty
-from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.reader import LeftOut, Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.text_lines import Line, text_lines
 from tasks.readers.unpack import BROKEN, open_file
 
@@ -99,14 +99,14 @@ def _lines(path: Path) -> Iterator[Line]:
         yield from text_lines(file, str(path))
 
 
-def _pair(first: Line, second: Line, options: ParallelOptions) -> Record | DataError | None:
+def _pair(first: Line, second: Line, options: ParallelOptions) -> Record | DataError:
     for _, text in (first, second):
         if isinstance(text, DataError):
             return text
     (where, text), (_, target) = first, second
     assert isinstance(text, str) and isinstance(target, str)
     if options.drop_empty and is_empty(text, [target]):
-        return None
+        return LeftOut(where, "an empty side")
     try:
         check_pair(text, [target], where)
     except DataError as error:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from tasks.errors import DataError
 from tasks.readers.csv_rows import csv_rows
-from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.reader import LeftOut, Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.text_lines import text_lines
 from tasks.readers.unpack import BROKEN, open_file
 
@@ -32,14 +32,16 @@ class Sentiment140Options(ReaderOptions):
     """`drop_neutral`: leave out the neutral tweets, which training has none of.
 
     `encoding` of CSV files: the original is latin-1, copies made with other tools may be UTF-8.
+    `users`: whether the training file names them, so that they can be natural clients.
     """
 
     drop_neutral: bool = False
     encoding: Literal["latin-1", "utf-8"] = "latin-1"
+    users: bool = True
 
     @property
     def names_clients(self) -> bool:
-        return True  # in CSV with users
+        return self.users
 
 
 def read(path: Path, split: str, options: Sentiment140Options) -> Records:
@@ -88,7 +90,9 @@ def _rows(path: Path, options: Sentiment140Options) -> Records:
             label = POLARITY.get(cells[polarity])
             if label is None:
                 yield DataError(where, f"polarity {cells[polarity][:60]!r}", "0, 2 or 4")
-            elif label != "neutral" or not options.drop_neutral:
+            elif label == "neutral" and options.drop_neutral:
+                yield LeftOut(where, "a neutral tweet")
+            else:
                 yield _record(where, label, "" if user is None else cells[user], cells[text])
 
 

@@ -91,6 +91,7 @@ def open_entry(path: Path, name: str) -> Iterator[tuple[str, IO[bytes]]]:
             found = [e for e in archive.infolist() if PurePosixPath(e.filename).name == name]
             _check_one(path, name, len(found))
             where = f"{path} entry {found[0].filename}"
+            _safe_parts(where, found[0].filename)
             _check_zip_entry(where, found[0])
             with archive.open(found[0]) as file:
                 yield where, file
@@ -188,6 +189,7 @@ def _from_tar(
                     raise DataError(where, "a link or a device", "a plain file or a folder")
                 if entry.isfile() and parts and not parts[-1].startswith(".") and wanted(parts):
                     _check_size(where, entry.size, most)
+                    check_growth(where, path.stat().st_size, entry.size)
                     content = archive.extractfile(entry)
                     assert content is not None  # only links and devices have none
                     yield parts, content.read()

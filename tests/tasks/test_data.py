@@ -113,6 +113,32 @@ def test_members_are_joined_split_by_split(tmp_path):
     assert train["tags"][0] == one.splits["train"]["tags"][0]
 
 
+def test_bad_records_are_counted_over_all_members(tmp_path):
+    def both(skip_bad):
+        cards = {name: tagging_card(tmp_path, name=name) for name in ("one", "two")}
+        with (tmp_path / "train").open("a", encoding="utf-8") as file:
+            file.write("only-a-word\n\n")  # one bad record in each member
+        card = DatasetCard.parse({**MEMBERS, "members": {"one": {}, "two": {}}}, "all.yaml")
+        return load(card, tmp_path, find_card=cards.__getitem__, skip_bad=skip_bad)
+
+    assert len(both(2).skipped) == 2
+    with pytest.raises(DataError, match="1 columns"):
+        both(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("~nosuchuser/x", "home directory"), ("x" * 300, "no file"),
+     ("pipe", "neither a file nor a directory")],
+)  # fmt: skip
+def test_what_is_no_file_is_told_at_once(name, message, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    local = {"reader": "conll", "files": {"train": name, "test": "test"}}
+    with pytest.raises(DataError, match=message) as error:
+        load(tagging_card(tmp_path, local=local), tmp_path)
+    assert "\n" not in str(error.value)
+
+
 def test_members_that_cannot_be_joined(tmp_path):
     with pytest.raises(DataError, match=r"members.far: a data set with members of its own"):
         joined(tmp_path, {"far": {}})

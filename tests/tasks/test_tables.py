@@ -81,6 +81,8 @@ def test_what_the_options_leave_out_is_counted_and_is_not_bad():
     [
         ({"text": "x", "label": "z"}, "here: label 'z'; expected one of a, b"),
         ({"text": "x\ud800", "label": "a"}, "here: half a surrogate pair"),
+        ({"text": "x\0y", "label": "a"}, "here: a NUL byte"),
+        ({"text": None, "label": "a"}, "here: an empty value"),
     ],
 )
 def test_what_only_the_card_or_the_schema_can_refuse_can_be_skipped_too(row, message):

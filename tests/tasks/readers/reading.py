@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tasks.errors import DataError
-from tasks.readers.reader import Record
+from tasks.readers.reader import LeftOut, Record
 
 
 def good(records: Iterable[Record | DataError]) -> list[Record]:
     """All records; the first bad one is raised."""
     found = []
     for record in records:
+        if isinstance(record, LeftOut):
+            continue
         if isinstance(record, DataError):
             raise record
         found.append(record)
@@ -42,4 +44,5 @@ def check_pairs(records: Iterable[Record | DataError]) -> tuple[int, int]:
 
 def outcomes(records: Iterable[Record | DataError]) -> list[object]:
     """The row of every good record, the message of every bad one, in order."""
-    return [str(r) if isinstance(r, DataError) else r[1] for r in records]
+    kept = [r for r in records if not isinstance(r, LeftOut)]
+    return [str(r) if isinstance(r, DataError) else r[1] for r in kept]

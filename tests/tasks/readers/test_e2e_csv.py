@@ -54,15 +54,15 @@ def test_directory_and_single_file(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("", "line 1: columns []"),
+    ("", "no rows"),
     ("mr;ref\na;b\n", "line 1: columns ['mr;ref']"),
     ("mr,ref\n", "no rows"),
     ("mr,ref\na,b\nc\n", "line 3: 1 columns"),
     ("mr,ref\na,b\nc,d,e\n", "line 3: 3 columns"),
     ('mr,ref\n"a\nb",c\nd,\n', "line 4: an empty cell"),
     ("mr,ref\na,b\0\n", "line 2: a NUL byte"),
-    ('mr,ref\na,"b\n', "cannot be read (unexpected end of data)"),
-    ("mr,ref\na," + "b" * 200_000 + "\n", "cannot be read (field larger"),
+    ('mr,ref\na,"b\n', "line 2: a row that is not CSV (unexpected end of data)"),
+    ("mr,ref\na," + "b" * 200_000 + "\n", "line 2: a value of more than 131072 characters"),
 ])  # fmt: skip
 def test_broken_rows(tmp_path, text, message):
     with pytest.raises(DataError) as error:
