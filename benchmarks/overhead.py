@@ -6,8 +6,9 @@ plans and gathers its own inside. Both start a fresh optimizer, as every partici
 
 The harness runs twice: on torch's kernels with the whole embedding and the whole last layer, which
 is the same arithmetic and so shows what the harness itself costs, and as it is, with its own
-kernels, the embedding cut to the rows that occur and the last layer to the token that is read. Dropout is on; without it all must end at the same weights, which is checked
-before the clock starts.
+kernels, the embedding cut to the rows that occur and the last layer to the token that is read.
+Dropout is on; without it all must end at the same weights, which is checked before the clock
+starts.
 """
 
 from __future__ import annotations
