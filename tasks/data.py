@@ -142,12 +142,18 @@ def _with_cut(card: DatasetCard, tables: Tables, split: SplitName, cut: Cut) -> 
     """Adds a split taken out of train; the rows keep their number in train."""
     train = tables["train"]
     size = validation_size(train.num_rows, cut.fraction, cut.maximum)
-    if card.task == "question_answering":
-        chosen = grouped_cut(_documents(train), size, cut.seed)
-    elif card.task == "seq2seq":
-        chosen = grouped_cut(_strings(train, "input"), size, cut.seed)
-    else:
-        chosen = stratified_cut(_strata(card.task, train), size, cut.seed)
+    try:
+        if card.task == "question_answering":
+            chosen = grouped_cut(_documents(train), size, cut.seed)
+        elif card.task == "seq2seq":
+            chosen = grouped_cut(_strings(train, "input"), size, cut.seed)
+        else:
+            chosen = stratified_cut(_strata(card.task, train), size, cut.seed)
+    except DataError as error:
+        raise DataError(
+            f"dataset {card.name}: cutting {split} from train", error.found, error.expected,
+            error.fix or f"more examples, or a {split} split of its own",
+        ) from None  # fmt: skip
     rest = np.setdiff1d(np.arange(train.num_rows), chosen)
     held = train.take(chosen)
     if card.task == "seq2seq":

@@ -140,6 +140,8 @@ class _Builder:
         label = LABEL_COLUMN.get(card.task)
         if label is not None:
             values[label] = self._numbered(where, row)
+        elif card.task == "question_answering" and not (row["id"] and row["question"].strip()):
+            raise DataError(where, "a question without text or id", "both")
         elif card.task == "question_answering" and row["id"] in self._ids:
             raise DataError(where, f"a second question with the id {row['id']}", "ids that differ")
         values["client"] = _client(card, where, row)

@@ -15,7 +15,7 @@ from tasks.readers.table_record import Columns
 from tasks.readers.text_lines import Encoding, text_lines
 from tasks.readers.unpack import BROKEN, check_growth, open_file
 
-BATCH = 1000  # rows of a Parquet file held as Python objects at a time
+BATCH = 64  # rows of Parquet decoded at a time
 
 Rows = Iterator[tuple[str, dict[str, Any] | DataError]]  # where, and our column -> its value
 
@@ -115,8 +115,10 @@ def parquet_rows(path: Path, columns: Columns) -> Rows:
         check_growth(str(path), path.stat().st_size, unpacked)
         names = columns.among(str(path), file.schema_arrow.names)
         _check_unique(str(path), file.schema_arrow.names, names)
-        number = 0
+        number = seen = 0
         for batch in file.iter_batches(BATCH, columns=list(dict.fromkeys(names.values()))):
+            seen += batch.nbytes  # a dictionary repeats one value at no cost in the file
+            check_growth(str(path), path.stat().st_size, seen)
             for content in batch.to_pylist():
                 number += 1
                 row = {ours: content[theirs] for ours, theirs in names.items()}

@@ -139,6 +139,11 @@ def test_what_is_no_file_is_told_at_once(name, message, tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_too_little_to_cut_from_names_the_card(tmp_path):
+    with pytest.raises(DataError, match=r"dataset x: cutting validation from train: 1 training"):
+        load(tagging_card(tmp_path, sentences=1), tmp_path)
+
+
 def test_members_that_cannot_be_joined(tmp_path):
     with pytest.raises(DataError, match=r"members.far: a data set with members of its own"):
         joined(tmp_path, {"far": {}})
