@@ -10,7 +10,7 @@ from fednlp.cpu_kernels.linear import use_onednn
 
 
 def use_cpu_kernels(module: nn.Module) -> None:
-    """Switches a float32 module on a CPU, in place; its weights, names and results stay."""
+    """Switches a float32 module on a CPU, in place; its weights and their names stay."""
     use_onednn(module)
     use_dropout(module)
     use_attention(module)

@@ -1,4 +1,4 @@
-"""What `configs/suites/embedded.yaml` promises: `pytest -m long`, about an hour on two cores."""
+"""What `configs/suites/embedded.yaml` promises: `pytest -m long`."""
 
 from __future__ import annotations
 

@@ -101,6 +101,14 @@ def test_files_in_the_zip(tmp_path):
         rows(path, "train", files={"train": "other.csv"})
 
 
+def test_an_entry_that_leaves_the_zip(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../../trainset.csv", "mr,ref\na,b\n")
+    with pytest.raises(DataError, match="a path that leaves the archive"):
+        rows(path, "train")
+
+
 def test_a_zip_bomb(tmp_path):
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

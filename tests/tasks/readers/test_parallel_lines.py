@@ -15,6 +15,7 @@ from tasks.data import load_corpus
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
 from tasks.readers.parallel_lines import ParallelOptions, read, target_file
+from tasks.readers.reader import LeftOut
 
 ARTICLES = "australia 's current account deficit shrunk by a record #.## billion\nUNK said <unk>\n"
 TITLES = "australian deficit narrows\n<unk> says\n"
@@ -111,6 +112,8 @@ def test_an_empty_line_is_a_bad_record(tmp_path):
         f"{path} line 4: an empty input; expected a text and its target",
     ]
     assert [row["input"] for row in rows(path, drop_empty=True)] == ["a", "last"]
+    left_out = [r for r in read(path, "train", options(drop_empty=True)) if isinstance(r, LeftOut)]
+    assert [record.found for record in left_out] == ["an empty side"] * 3  # in place, so counted
 
 
 def test_a_line_that_is_no_text_is_a_bad_record_of_its_file(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from reading import outcomes
 
 from tasks.errors import DataError
+from tasks.readers.reader import LeftOut
 from tasks.readers.sentiment140 import Sentiment140Options, read
 
 OFFICIAL = (
@@ -36,6 +37,8 @@ def test_official_csv(tmp_path):
     ]
     assert rows(tmp_path, OFFICIAL) == expected
     assert rows(tmp_path, OFFICIAL, drop_neutral=True) == [expected[0], expected[2]]
+    records = list(read(tmp_path / "f.csv", "train", Sentiment140Options(drop_neutral=True)))
+    assert isinstance(records[1], LeftOut) and len(records) == 3  # in its place, so counted
     assert rows(tmp_path, gzip.compress(OFFICIAL.encode("latin-1")), "f.csv.gz") == expected
     assert rows(tmp_path, OFFICIAL.encode(), encoding="utf-8") == expected
 
