@@ -35,6 +35,11 @@ SMALL: dict[str, Any] = {
 }
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes name no case: a gzip holds the time it was made, so each worker would name its own."""
+    return "bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     import torch
