@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.cache_warning import not_cached
-from tasks.fingerprint import table_fingerprint
+from tasks.fingerprint import code_hash, table_fingerprint
 from tasks.tables import Parsed
+
+# What turns files or seeds into rows: the readers, the schema and the generators.
+_CODE = ("sources.py", "hub.py", "schema.py", "tables.py", "readers/*.py", "synthetic/*.py")
 
 
 def cached(
@@ -29,11 +32,11 @@ def cached(
     """What `build` gives, from the cache when it holds it.
 
     Args:
-        identity: JSON values that decide the result; the source code of this package is added.
+        identity: JSON values that decide the result; the source code of the readers is added.
         folder: where entries lie; made when missing.
         skip_bad: an entry for which more bad records were left out does not count.
     """
-    text = json.dumps({**identity, "code": _code_hash()}, sort_keys=True)
+    text = json.dumps({**identity, "code": code_hash(*_CODE)}, sort_keys=True)
     entry = folder / hashlib.sha256(text.encode()).hexdigest()[:40]
     known = _load(entry)
     if known is not None and len(known.skipped) <= skip_bad:
@@ -41,31 +44,6 @@ def cached(
     parsed = build()
     _save(entry, parsed)
     return _load(entry) or parsed
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file, or of the names and contents of all files in a directory."""
-    digest = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
-        digest.update(f"\0{file.relative_to(path).as_posix()} {file.stat().st_size}\0".encode())
-        with file.open("rb") as stream:
-            while block := stream.read(2**20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def _code_hash() -> str:
-    """The readers, the schema and the generators: what turns files or seeds into rows."""
-    here = Path(__file__).parent
-    names = (
-        "sources.py", "hub.py", "schema.py", "tables.py", "readers/*.py", "synthetic/*.py"
-    )  # fmt: skip
-    digest = hashlib.sha256()
-    for pattern in names:
-        for file in sorted(here.glob(pattern)):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _load(entry: Path) -> Parsed | None:

@@ -1,9 +1,13 @@
-"""The hash of a table's content, the same however the table is cut into chunks or sliced."""
+"""Hashes of content: of tables, of files and of this package's own code.
+
+A cache entry is named by the hashes of all that decides it, so it cannot go stale.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +16,32 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+def file_hash(path: Path) -> str:
+    """sha256 of a file, or of the names and contents of all files in a directory."""
+    digest = hashlib.sha256()
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for file in files:
+        digest.update(f"\0{file.relative_to(path).as_posix()} {file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            while block := stream.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def code_hash(*patterns: str) -> str:
+    """sha256 of the source files of `tasks` that match the patterns, in their order."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for pattern in patterns:
+        for file in sorted(here.glob(pattern)):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 def table_fingerprint(table: pyarrow.Table) -> str:
     """sha256 over column names, types, number of rows and all values in order.
+
+    The same however the table is cut into chunks or sliced.
 
     The table must hold no nulls: strings, integers, and lists and structs of them.
     """

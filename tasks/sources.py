@@ -8,9 +8,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tasks.corpus_cache import cached, file_hash
+from tasks.corpus_cache import cached
 from tasks.dataset_card import DatasetCard, LocalSource, SourceName, SyntheticSource
 from tasks.errors import DataError
+from tasks.fingerprint import file_hash
 from tasks.readers import READERS
 from tasks.readers.reader import Records
 from tasks.schema import SplitName

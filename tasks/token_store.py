@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,13 @@ from torch import Tensor
 
 from tasks.cache_warning import not_cached
 from tasks.errors import DataError
+from tasks.fingerprint import code_hash
 
-ENCODING_VERSION = 2  # raise it when the same examples and settings would give another store
+# What turns examples into tokens. The rows themselves are named by the data's fingerprint.
+_CODE = (
+    "token_store.py", "task.py", "text_encoder.py", "ragged.py", "answer_windows.py",
+    "text_classification.py", "sequence_tagging.py", "question_answering.py", "seq2seq.py",
+)  # fmt: skip
 _ARRAYS = ("tokens", "row_offsets", "example_rows", "row_weight")
 _VALUES = ("pad_id", "end_id", "max_length", "max_target_length", "segments", "text_decoder")
 
@@ -141,12 +147,12 @@ class TokenStore:
         try:
             tensors = {name: getattr(self, name) for name in _ARRAYS}
             tensors |= {f"column.{name}": column for name, column in self.columns.items()}
-            shapes = {}
+            described = {}
             for name, tensor in tensors.items():
                 array = tensor.numpy(force=True)
                 np.save(temporary / f"{name}.npy", array, allow_pickle=False)
-                shapes[name] = [array.dtype.name, *array.shape]
-            meta = {"arrays": shapes, **{name: getattr(self, name) for name in _VALUES}}
+                described[name] = _described(array)
+            meta = {"arrays": described, **{name: getattr(self, name) for name in _VALUES}}
             (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
             os.chmod(temporary, 0o755)  # mkdtemp's folders are private, a cache may be shared
             try:
@@ -167,12 +173,12 @@ class TokenStore:
         try:
             meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             arrays: dict[str, Any] = {}
-            for name, (dtype, *shape) in meta.pop("arrays").items():
+            for name, described in meta.pop("arrays").items():
                 # Copy on write: torch wants writable memory. An empty array cannot be mapped.
-                mode: Any = "c" if all(shape) else None
+                mode: Any = "c" if all(described["shape"]) else None
                 array = np.load(folder / f"{name}.npy", mmap_mode=mode, allow_pickle=False)
-                if [array.dtype.name, *array.shape] != [dtype, *shape]:
-                    raise ValueError(f"{name}.npy has another shape or type than meta.json says")
+                if _described(array) != described:
+                    raise ValueError(f"{name}.npy is not what meta.json describes")
                 arrays[name] = torch.from_numpy(np.asarray(array))
             columns = {
                 name.removeprefix("column."): arrays.pop(name)
@@ -185,15 +191,23 @@ class TokenStore:
             raise DataError(str(folder), f"damaged: {error}", "a token store", fix) from None
 
 
+def _described(array: np.ndarray) -> dict[str, Any]:
+    """Type, shape and sha256 of an array's values."""
+    digest = hashlib.sha256(array.reshape(-1).view(np.uint8).data).hexdigest()
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "sha256": digest}
+
+
 def cached_store(
     key_parts: Mapping[str, Any], build: Callable[[], TokenStore], cache_dir: Path
 ) -> TokenStore:
     """The store of `key_parts` (JSON values: data, split, tokenizer, task, settings) from a cache.
 
+    This package's encoding code and the version of the tokenizer library are part of the key.
     Made by `build` where it is missing or damaged. Several processes may ask at once. Where the
     cache cannot be written, the store lives in memory.
     """
-    key = json.dumps([ENCODING_VERSION, dict(key_parts)], sort_keys=True)
+    made_by = {"code": code_hash(*_CODE), "tokenizers": version("tokenizers")}
+    key = json.dumps({**key_parts, **made_by}, sort_keys=True)
     folder = Path(cache_dir) / "token_stores" / hashlib.sha256(key.encode()).hexdigest()
     if (folder / "meta.json").is_file():
         try:

@@ -60,6 +60,8 @@ def read(path: Path, split: str, options: NewsgroupsOptions) -> Records:
         raise DataError(str(path), f"no posts in {folder}/", f"{folder}/<group>/<number>")
     for group, number in sorted(posts):
         text = posts[group, number].decode("latin-1")
+        if "\n\n" not in text:  # a folder unpacked with Windows' line ends
+            text = text.replace("\r\n", "\n")
         where = f"{path} entry {folder}/{group}/{number}"
         yield where, {"text": strip(text, options.remove), "label": group}
 

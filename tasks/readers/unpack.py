@@ -66,9 +66,15 @@ def check_growth(where: str, packed: int, unpacked: int) -> None:
 
 
 def open_file(path: Path) -> IO[bytes]:
-    """A file's content, decompressed if it starts like gzip, bzip2 or xz, whatever its name."""
+    """A file's content, decompressed if it starts like gzip, bzip2 or xz, whatever its name.
+
+    Raises:
+        DataError: a zip archive, which may hold many files.
+    """
     with path.open("rb") as file:
         start = file.read(6)
+    if start.startswith(b"PK\x03\x04"):
+        raise DataError(str(path), "a zip archive", "a file", "unpack it, or compress it by gzip")
     for magic, opener in _MAGIC.items():
         if start.startswith(magic):
             bounded = _Bounded(opener(path, "rb"), path.stat().st_size, str(path))

@@ -13,11 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.corpus_cache import file_hash
 from tasks.data import load_corpus
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
-from tasks.fingerprint import table_fingerprint
+from tasks.fingerprint import file_hash, table_fingerprint
 from tasks.schema import COMMON_COLUMNS, TASK_COLUMNS, features, ordered_labels
 
 COMMON = {"name": "x", "version": 1, "licence": "l", "language": "en", "description": "d",

@@ -115,7 +115,7 @@ def test_conll2003(tmp_path, no_network):
     assert [corpus.labels[tag] for tag in first["tags"]] == ["B-ORG", "O", "B-MISC"]
 
 
-def squad(tmp_path, start=6):
+def squad(tmp_path, start=6, text="Rome"):
     from datasets import List, Value
 
     features = {
@@ -127,7 +127,7 @@ def squad(tmp_path, start=6):
     }
     rows = [
         {"id": f"q{i}", "title": title, "context": "Paris Rome", "question": "Which?",
-         "answers": {"text": ["Rome"], "answer_start": [start]}}
+         "answers": text and {"text": [text], "answer_start": [start]}}
         for i, title in enumerate(["A", "B", "C", "A", "D"])
     ]  # fmt: skip
     parquet(tmp_path, "plain_text/validation.parquet", rows, features)
@@ -157,6 +157,15 @@ def test_squad_split_by_article(tmp_path, no_network):
 def test_squad_with_a_wrong_offset(tmp_path):
     with pytest.raises(DataError, match=r"id q0: answer 'Rome' is not at offset 5"):
         load(squad(tmp_path, start=5), tmp_path)
+
+
+@pytest.mark.parametrize(("start", "text", "message"), [
+    (None, "Rome", "answer 'Rome' at None"),
+    (6, None, "id q0: .*no lists|column 'answers' is empty|0 answer texts"),
+])  # fmt: skip
+def test_answers_of_nothing(tmp_path, start, text, message):
+    with pytest.raises(DataError, match=message):
+        load(squad(tmp_path, start=start, text=text), tmp_path)
 
 
 def test_an_article_that_is_not_there(tmp_path):

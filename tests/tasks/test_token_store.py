@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tasks import token_store
+from tasks import TASKS, token_store
 from tasks.errors import DataError
 from tasks.token_store import TokenStore, cached_store
 
@@ -116,7 +118,15 @@ def swap(folder):
     (folder / "tokens.npy").write_bytes((folder / "row_weight.npy").read_bytes())
 
 
+def flip(folder):
+    path = folder / "tokens.npy"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
 DAMAGES = {
+    "one bit": flip,
     "truncated": truncate,
     "swapped": swap,
     "missing": lambda folder: (folder / "column.label.npy").unlink(),
@@ -149,9 +159,27 @@ def test_the_cache_builds_once_per_key(tmp_path, monkeypatch):
     assert len(built) == 1
     cached_store({**key, "settings": {"max_length": 17}}, build, tmp_path)
     assert len(built) == 2
-    monkeypatch.setattr(token_store, "ENCODING_VERSION", -1)
+    monkeypatch.setattr(token_store, "code_hash", lambda *patterns: "an edited encoder")
     cached_store(key, build, tmp_path)
     assert len(built) == 3
+    monkeypatch.setattr(token_store, "version", lambda package: "99")
+    cached_store(key, build, tmp_path)
+    assert len(built) == 4
+
+
+def test_every_encoding_module_is_in_the_key():
+    """Modules of `tasks` that an encoder imports to make a store, whatever is added later."""
+    package = Path(token_store.__file__).parent
+    evaluation = {"batches", "best_span", "metrics_classification", "metrics_entities"}
+    evaluation |= {"metrics_rouge", "metrics_squad", "errors", "fingerprint", "cache_warning"}
+    found, waiting = set(), {f"{name}.py" for name in TASKS}
+    while waiting:
+        file = waiting.pop()
+        found.add(file)
+        imported = re.findall(r"from tasks(?:\.(\w+))? import (\w+)", (package / file).read_text())
+        names = {module or name for module, name in imported} - evaluation
+        waiting |= {f"{name}.py" for name in names} - found
+    assert found == set(token_store._CODE)
 
 
 def test_several_writers_at_once(tmp_path):

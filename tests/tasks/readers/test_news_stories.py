@@ -71,6 +71,17 @@ def test_the_published_preparation(tmp_path):
     assert first[1]["targets"][0].endswith("cash!")
 
 
+@pytest.mark.parametrize("linked", ["cnn", "cnn/stories", f"cnn/stories/{name(CNN)}"])
+def test_a_link_is_not_followed(tmp_path, linked):
+    folder = written(tmp_path / "here")
+    outside = tmp_path / "outside"
+    (folder / linked).rename(outside)
+    (folder / linked).symlink_to(outside)
+    of_mail, of_cnn = records(folder)
+    assert isinstance(of_cnn, DataError) and "a link" in str(of_cnn)
+    assert isinstance(of_mail, DataError) == (linked != f"cnn/stories/{name(CNN)}")
+
+
 @pytest.mark.parametrize(("story", "message"), [
     ("", "an empty input"),
     ("@highlight\n\nx", "an empty input"),

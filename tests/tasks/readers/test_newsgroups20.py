@@ -77,6 +77,13 @@ def test_stripped_post(tmp_path):
     assert rows(archive(tmp_path / "a.tar.gz", POSTS), **options)[2]["text"] == "My word: caf\xe9\n"
 
 
+def test_windows_line_ends(tmp_path):
+    options = {"remove": ["headers", "footers", "quotes"]}
+    expected = rows(archive(tmp_path / "a.tar.gz", POSTS), **options)
+    windows = {name: post.replace("\n", "\r\n") for name, post in POSTS.items()}
+    assert rows(archive(tmp_path / "b.tar.gz", windows), **options) == expected
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "20news-bydate-train/../../x",
                                   "20news-bydate-train/sci.med/../../../1"])  # fmt: skip
 def test_paths_that_leave_the_archive(tmp_path, name):
@@ -100,6 +107,18 @@ def test_link_in_a_directory(tmp_path):
     (folder / "1").symlink_to("/etc/hostname")
     with pytest.raises(DataError, match="a link"):
         rows(tmp_path)
+
+
+def test_a_sparse_post_with_nothing_in_it(tmp_path):
+    """A few bytes of header that stand for 16 GB of zeros."""
+    header = bytearray(tarfile.TarInfo("20news-bydate-train/sci.med/8").tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = tarfile.GNUTYPE_SPARSE
+    header[483:495] = b"%011o\0" % 2**33  # the size after unpacking, beyond the stored one
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header[:512])
+    (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(1024))
+    with pytest.raises(DataError, match="8589934592 bytes; expected at most"):
+        rows(tmp_path / "a.tar")
 
 
 def test_a_post_that_is_far_too_long(tmp_path):

@@ -276,6 +276,7 @@ def test_a_client_that_is_missing(tmp_path):
     ("text,label\na,1\n", "f.xlsx", {}, "expected one that ends with .csv"),
     ("text,label\na,1\n", "f.gz", {}, "expected one that ends with .csv"),
     (gzip.compress(CSV.encode())[:-9], "f.csv.gz", {"columns": NAMES}, "cannot be read"),
+    (b"PK\x03\x04 and so on", "f.csv", {}, "a zip archive; expected a file; unpack it"),
     ("PAR1 no parquet PAR1", "f.parquet", {}, "cannot be read"),
     ("", "f.parquet", {}, "cannot be read"),
     ([{"a": 1}], "f.parquet", {}, "no column 'text' for 'text'; expected one of a"),
