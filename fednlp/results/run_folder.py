@@ -72,6 +72,8 @@ class Manifest:
                 return f"round {number} is {name}"
         if not (0 <= best[0] <= self.completed and (self.best_metric is None) == (not best[0])):
             return f"the selected round is {self.best_round} of {self.completed}"
+        if self.log_bytes < 0:
+            return f"a log of {self.log_bytes} bytes"
         for client, name in (*self.clients.items(), *self.best_clients.items()):
             if not re.fullmatch(rf"clients/0*{re.escape(client)}-\d+\.safetensors", name):
                 return f"the state of client {client} is {name}"
@@ -331,7 +333,7 @@ def _log_bytes(folder: Path, manifest: Manifest) -> bytes:
     path, data = folder / "rounds.jsonl", b""
     try:
         with open(path, "rb") as stream:
-            data = stream.read(manifest.log_bytes)
+            data = stream.read()[: manifest.log_bytes]
     except FileNotFoundError:
         pass
     except OSError as error:

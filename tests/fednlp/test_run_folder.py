@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 
 import pytest
@@ -135,12 +136,23 @@ def test_a_folder_that_cannot_be_opened_is_not_held(tmp_path):
         assert folder.manifest.completed == 1
 
 
+def test_a_log_that_is_longer_than_any_file(tmp_path):
+    with RunFolder(tmp_path) as folder:
+        commit(folder, 1)
+    manifest = tmp_path / "checkpoints" / "manifest.json"
+    text = re.sub(r'"log_bytes": ?\d+', f'"log_bytes": {10**30}', manifest.read_text())
+    manifest.write_text(text)
+    with pytest.raises(UserError, match=rf"of {10**30} committed bytes"):
+        RunFolder(tmp_path).__enter__()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "not readable as JSON"),
         ("[]", "not a manifest"),
         ('{"completed": 1, "colour": "red"}', "not a manifest of this version.*colour"),
+        ('{"log_bytes": -1}', "a log of -1 bytes"),
     ],
 )
 def test_a_damaged_manifest_is_one_line(tmp_path, content, message):
