@@ -154,6 +154,12 @@ def _notes(experiment: Experiment, kind: str) -> list[str]:
         notes.append("synthetic data: an embedded corpus, not real text")
     if "validation" not in experiment.corpus.card.source_splits:
         notes.append("validation was cut from train before partitioning and is held by the server")
+    lost = experiment.partition.provenance.get("lost") if kind == "federated" else None
+    if lost:
+        notes.append(
+            f"train examples of the stored partition that no client has here: "
+            f"{lost['to_validation']} in the validation split, {lost['left_out']} left out"
+        )
     if kind == "federated":
         tests = len(experiment.corpus.splits["test"])
         left = tests - len(experiment.partition.splits["test"].indices)

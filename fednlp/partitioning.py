@@ -15,12 +15,14 @@ from fednlp import places
 from fednlp.cards import model_card
 from fednlp.config import PartitionConfig
 from fednlp.errors import UserError, nearest
+from fednlp.partition_rows import fitted
 from fednlp.random_streams import generator
 from partitioners import (
     PartitionerSpec,
     cluster_labels,
     find_partitioner,
     make_partition,
+    remeasured,
     text_features,
 )
 from partitioners.partition import Partition
@@ -79,22 +81,17 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
     """
     spec = check_partition(config, corpus.card)
     if spec is None:
-        return _stored(Path(str(config.file)), corpus)
+        path = Path(str(config.file))
+        return _stored(path, corpus, task)
     train, test = corpus.splits["train"], corpus.splits["test"]
     inputs: dict[str, Any] = {}
     kind = config.skew or corpus.card.skew
     if kind == "cluster" or "features" in spec.needs:
-        inputs["train_features"], inputs["test_features"] = _features(
+        inputs["train_features"], inputs["test_features"] = features = _features(
             config, task.texts(train), task.texts(test)
         )
     if kind == "cluster":
-        names = None
-        train_labels, test_labels = cluster_labels(
-            inputs["train_features"],
-            inputs["test_features"],
-            CLUSTERS,
-            generator(config.seed, "skew clusters"),
-        )
+        train_labels, test_labels, names = *_clusters(features, config.seed), None
     else:
         train_labels, test_labels, names = _skew_labels(task, train, test, kind)
     if "keys" in spec.needs:
@@ -129,6 +126,30 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
     return partition
 
 
+def _stored(path: Path, corpus: Corpus, task: Task) -> Partition:
+    """A partition from a file, measured anew where it lost examples."""
+    found = fitted(Partition.load(path), corpus, str(path))
+    if not (found.to_validation or found.left_out):
+        return found.partition
+    train, test = corpus.splits["train"], corpus.splits["test"]
+    kind = corpus.card.skew
+    if kind == "cluster":
+        texts = _features(PartitionConfig(), task.texts(train), task.texts(test))
+        train_labels, test_labels, names = *_clusters(texts, 0), None
+    else:
+        train_labels, test_labels, names = _skew_labels(task, train, test, kind)
+    partition = remeasured(found.partition, train_labels, test_labels, names or (), kind)
+    partition.provenance["lost"] = {
+        "to_validation": found.to_validation,
+        "left_out": found.left_out,
+    }
+    return partition
+
+
+def _clusters(features: tuple[np.ndarray, np.ndarray], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    return cluster_labels(*features, CLUSTERS, generator(seed, "skew clusters"))
+
+
 def _features(
     config: PartitionConfig, train: list[str], test: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -156,16 +177,3 @@ def _skew_labels(
         np.array([index[n] for n in second_names], dtype=np.int64)[second],
         names,
     )
-
-
-def _stored(path: Path, corpus: Corpus) -> Partition:
-    partition = Partition.load(path)
-    found = partition.provenance.get("data_fingerprint")
-    if found != corpus.fingerprint:
-        raise UserError(
-            str(path),
-            f"was made for other data ({str(found)[:12]}...)",
-            f"data of fingerprint {corpus.fingerprint[:12]}...",
-            "use the same card, source and limits, or make the partition again",
-        )
-    return partition

@@ -20,6 +20,7 @@ from fednlp.experiment import Experiment
 from fednlp.federation import Federation
 from fednlp.identity import Identity, centralized_identity, centralized_plan, federated_identity
 from fednlp.nonfinite import refuse_skipped
+from fednlp.partition_rows import portable
 from fednlp.progress import Progress
 from fednlp.results import files
 from fednlp.results.load import load_run, read_identity
@@ -137,7 +138,7 @@ def _describe(experiment: Experiment, folder: RunFolder, kind: str) -> None:
     config = yaml.safe_dump(experiment.config.resolved(), sort_keys=False)
     files.write_bytes(folder.path / "config.yaml", config.encode())
     if kind == "federated":
-        experiment.partition.save(folder.path / "partition.npz")
+        portable(experiment.partition, experiment.corpus).save(folder.path / "partition.npz")
 
 
 def _shorter_run(identity: Identity, out: Path, own: Path) -> Path | None:

@@ -16,7 +16,7 @@ from .dirichlet_per_class import DirichletPerClassParameters, dirichlet_per_clas
 from .errors import PartitionError
 from .histogram import LabelHistogram
 from .label_shards import LabelShardsParameters, label_shards
-from .make import make_partition
+from .make import make_partition, remeasured
 from .natural import NaturalParameters, natural
 from .partition import Partition, Split
 from .quantity import QuantityParameters, quantity
@@ -47,6 +47,7 @@ __all__ = [
     "make_partition",
     "natural",
     "quantity",
+    "remeasured",
     "text_features",
     "uniform",
 ]

@@ -99,16 +99,39 @@ def make_partition(
         "data_fingerprint": data_fingerprint,
         "skew": skew_kind,
         "test_share": share,
-        "achieved": {
-            **measure_skew(histogram, stream(seed, "skew_pairs")),
-            "train_examples": len(train.indices),
-            "train_unassigned": len(train_labels) - len(train.indices),
-            "test_examples": len(test.indices),
-            "test_unassigned": len(test_labels) - len(test.indices),
-        },
+        "achieved": achieved(histogram, train, test, len(train_labels), len(test_labels), seed),
     }
     held = choose_held_out(train.clients, held_out, stream(seed, "held_out"))
     return Partition({"train": train, "test": test}, provenance, held, histogram)
+
+
+def achieved(
+    histogram: LabelHistogram, train: Split, test: Split, rows: int, test_rows: int, seed: int
+) -> dict[str, Any]:
+    """What a partition of `rows` and `test_rows` examples came out as: JSON-plain measures."""
+    return {
+        **measure_skew(histogram, stream(seed, "skew_pairs")),
+        "train_examples": len(train.indices),
+        "train_unassigned": rows - len(train.indices),
+        "test_examples": len(test.indices),
+        "test_unassigned": test_rows - len(test.indices),
+    }
+
+
+def remeasured(
+    partition: Partition,
+    train_labels: np.ndarray,
+    test_labels: np.ndarray,
+    label_names: Sequence[str],
+    skew_kind: str,
+) -> Partition:
+    """The same shares, measured by these skew labels ([N] and [M] int64, which indices count)."""
+    train, test = partition.splits["train"], partition.splits["test"]
+    owners = train.owners(len(train_labels))
+    histogram = LabelHistogram.count(train_labels, owners, train.clients, tuple(label_names))
+    measures = achieved(histogram, train, test, len(train_labels), len(test_labels), 0)
+    provenance = {**partition.provenance, "skew": skew_kind, "achieved": measures}
+    return Partition(partition.splits, provenance, partition.held_out, histogram)
 
 
 def _input(

@@ -18,8 +18,8 @@ import numpy as np
 from .histogram import LabelHistogram
 
 
-def _frozen(values: object) -> np.ndarray:
-    array = np.array(values, dtype=np.int64)
+def _frozen(values: object, dtype: type = np.int64) -> np.ndarray:
+    array: np.ndarray = np.array(values, dtype=dtype)
     array.flags.writeable = False  # a shuffle in place would silently change the partition
     return array
 
@@ -30,14 +30,18 @@ class Split:
 
     indices: [examples given out] int64, ascending within a client, each at most once.
     offsets: [clients + 1] int64; client k holds `indices[offsets[k]:offsets[k + 1]]`.
+    hashes: [examples given out] uint64, what is in each example (None where it is not known).
     """
 
     indices: np.ndarray
     offsets: np.ndarray
+    hashes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "indices", _frozen(self.indices))
         object.__setattr__(self, "offsets", _frozen(self.offsets))
+        if self.hashes is not None:
+            object.__setattr__(self, "hashes", _frozen(self.hashes, np.uint64))
 
     @classmethod
     def from_owners(cls, owners: np.ndarray, clients: int) -> Split:
@@ -72,6 +76,9 @@ class Split:
 class Partition:
     """Clients' shares of `train` and `test`, with how they came about.
 
+    What an index counts is up to whoever made it: the rows of the arrays it was made from, or in a
+    file the rows of the source (`provenance["rows_of"]` then names the source split of each share).
+
     provenance: JSON-plain dict: partitioner, parameters, clients, seed, min_size, held_out,
         version, data_fingerprint, skew, test_share, achieved.
     held_out: [h] int64 ascending, clients that are never trained on but keep their shares.
@@ -92,7 +99,10 @@ class Partition:
 
     @cached_property
     def checksum(self) -> str:
-        """sha256 (hex) over offsets and indices of all splits and the held-out clients."""
+        """sha256 (hex) over offsets and indices of all splits and the held-out clients.
+
+        Hashes and provenance do not count: the same shares are the same partition.
+        """
         digest = hashlib.sha256()
         arrays = [("held_out", self.held_out)]
         for name in sorted(self.splits):

@@ -44,6 +44,8 @@ def write(partition: Partition, path: Path) -> None:
     }
     for name, split in partition.splits.items():
         arrays |= {f"{name}_indices": split.indices, f"{name}_offsets": split.offsets}
+        if split.hashes is not None:
+            arrays[f"{name}_hashes"] = split.hashes
     if partition.histogram is not None:
         arrays |= {
             "histogram_offsets": partition.histogram.offsets,
@@ -98,7 +100,8 @@ def read(path: Path) -> Partition:
 def _assemble(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Partition:
     splits = {}
     for name in meta["splits"]:
-        split = Split(arrays[f"{name}_indices"], arrays[f"{name}_offsets"])
+        hashes = arrays.get(f"{name}_hashes")
+        split = Split(arrays[f"{name}_indices"], arrays[f"{name}_offsets"], hashes)
         _check(path, name, split)
         splits[name] = split
     if len({split.clients for split in splits.values()}) != 1 or "train" not in splits:
@@ -126,6 +129,8 @@ def _check(path: Path, name: str, split: Split) -> None:
         raise _damaged(path, f"{name} arrays of the wrong shape")
     if offsets[0] != 0 or offsets[-1] != len(indices) or (np.diff(offsets) < 0).any():
         raise _damaged(path, f"{name} offsets that do not fit the indices")
+    if split.hashes is not None and split.hashes.shape != indices.shape:
+        raise _damaged(path, f"{name} hashes that do not fit the indices")
     if len(indices) and (indices.min() < 0 or len(np.unique(indices)) != len(indices)):
         raise _damaged(path, f"an example that is in {name} twice, or a negative index")
 

@@ -43,6 +43,7 @@ class Corpus:
     `fingerprint`: sha256 of the content of all splits in order, and of the labels.
     `skipped`: one line for every bad record that was left out.
     `left_out`: how many records the card's options left out, by what these have in common.
+    `limited`: whether examples of the source are missing, by a limit or as bad records.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Corpus:
     card: DatasetCard
     skipped: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    limited: bool = False
 
 
 def load_corpus(
@@ -118,6 +120,7 @@ def load_corpus(
         card=card,
         skipped=tuple(parsed.skipped),
         left_out=parsed.left_out,
+        limited=bool(limit or parsed.skipped or any((card.members or {}).values())),
     )
 
 

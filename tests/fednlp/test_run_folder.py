@@ -419,7 +419,7 @@ def test_a_split_of_other_data_is_refused(finished, small_data, tmp_path):
 
     stored = {"name": None, "clients": None, "file": str(finished[0].path / "partition.npz")}
     path = tmp_path / "other.yaml"
-    data = small_data({"dataset.sizes": {"train": 97}}, partition=stored)
+    data = small_data({"dataset.name": "synthetic_events"}, partition=stored)
     path.write_text(yaml.safe_dump(data))
     line = command("run", path, "--out", tmp_path / "runs").one_line()
     assert "partition.npz" in line and "other data" in line

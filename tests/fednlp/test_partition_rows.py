@@ -1,0 +1,163 @@
+"""A stored partition on the same data in another order, cut or limit, and on other data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fednlp.errors import UserError
+from fednlp.partition_rows import fitted, hashes, portable
+from partitioners import Partition, Split, make_partition
+from tasks.data import load_corpus
+from tasks.dataset_card import DatasetCard
+
+TEXTS = [(f"text {number // 2}", "ab"[number % 4 // 2]) for number in range(60)]  # each twice
+TESTS = [(f"test {number}", "ab"[number % 2]) for number in range(20)]
+
+
+def corpus(folder, texts=TEXTS, tests=TESTS, cut=0.1, own_test=True, limit=None, skip_bad=0):
+    """Of a table with these rows of train; test is a file of its own or cut from train."""
+    for name, rows in (("train", texts), ("test", tests)):
+        lines = "".join(f"{text},{label}\n" for text, label in rows)
+        (folder / f"{name}.csv").write_text("text,label\n" + lines)
+    names = ["train", "test"] if own_test else ["train"]
+    card = {
+        "name": "c", "task": "text_classification", "version": 1, "licence": "l", "language": "en",
+        "description": "d", "skew": "label", "validation": {"fraction": cut},
+        "local": {"reader": "table", "files": {name: f"./{name}.csv" for name in names}},
+    }  # fmt: skip
+    if not own_test:
+        card["test"] = {"fraction": 0.2}
+    return load_corpus(
+        DatasetCard.parse(card, "c.yaml", folder), data_root=None, cache_dir=folder / "cache",
+        limit=limit, skip_bad=skip_bad,
+    )  # fmt: skip
+
+
+def made(data, clients=3):
+    labels = [np.array(data.splits[name]["label"]) for name in ("train", "test")]
+    return make_partition(
+        "dirichlet", {"alpha": 1.0}, clients=clients, seed=0,
+        train_labels=labels[0], test_labels=labels[1], data_fingerprint=data.fingerprint,
+    )  # fmt: skip
+
+
+def texts(partition, data, name="train"):
+    """What each client holds, as sorted texts."""
+    column = data.splits[name]["text"][:]
+    split = partition.splits[name]
+    return [sorted(column[i] for i in split.client(k)) for k in range(split.clients)]
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """(data, partition, its file): as it would be saved and loaded."""
+    (tmp_path / "old").mkdir()
+    data = corpus(tmp_path / "old")
+    partition = made(data)
+    portable(partition, data).save(tmp_path / "p.npz")
+    return data, partition, Partition.load(tmp_path / "p.npz")
+
+
+def test_the_same_data_give_the_same_partition(stored):
+    data, partition, file = stored
+    found = fitted(file, data, "p.npz")
+    assert found.partition.checksum == partition.checksum
+    assert (found.to_validation, found.left_out) == (0, 0)
+    rows = np.array(data.splits["train"]["row"])
+    assert set(file.splits["train"].indices) == set(rows)
+    assert file.provenance["rows_of"] == {"train": "train", "test": "test"}
+    lookup = dict(zip(rows, hashes(data, "train"), strict=True))
+    split = file.splits["train"]
+    assert [lookup[row] for row in split.indices] == list(split.hashes)
+
+
+def test_another_order_is_found_by_content(stored, tmp_path):
+    """A new download may be sorted otherwise; of equal texts each client keeps as many."""
+    data, partition, file = stored
+    order = np.random.default_rng(0).permutation(len(TEXTS))
+    again = corpus(tmp_path, [TEXTS[i] for i in order], TESTS[::-1], cut=0.01)
+    assert again.fingerprint != data.fingerprint
+    found = fitted(file, again, "p.npz")
+    for name in ("train", "test"):
+        before, after = texts(partition, data, name), texts(found.partition, again, name)
+        lost = sum(len(b) - len(a) for b, a in zip(before, after, strict=True))
+        assert lost == (found.to_validation if name == "train" else 0)
+        assert all(set(a) <= set(b) for b, a in zip(before, after, strict=True))
+    everyone = np.concatenate([found.partition.splits["train"].client(k) for k in range(3)])
+    assert len(np.unique(everyone)) == len(everyone)
+
+
+def test_a_larger_validation_cut_takes_examples_away(stored, tmp_path):
+    _, _, file = stored
+    again = corpus(tmp_path, cut=0.5)
+    found = fitted(file, again, "p.npz")
+    assert found.to_validation == 54 - len(found.partition.splits["train"].indices) > 0
+    held = set(again.splits["validation"]["row"])
+    rows = np.array(again.splits["train"]["row"])
+    for k in range(3):
+        mine = file.splits["train"].client(k)
+        assert list(rows[found.partition.splits["train"].client(k)]) == [
+            row for row in mine if row not in held
+        ]
+
+
+def test_a_smaller_validation_cut_leaves_examples_to_nobody(stored, tmp_path):
+    _, _, file = stored
+    found = fitted(file, corpus(tmp_path, cut=0.02), "p.npz")
+    assert len(found.partition.splits["train"].indices) + found.to_validation == 54
+
+
+def test_a_limit_leaves_examples_out(stored, tmp_path):
+    _, _, file = stored
+    again = corpus(tmp_path, limit={"train": 30, "test": 10})
+    found = fitted(file, again, "p.npz")
+    assert found.left_out == 54 - 30 - found.to_validation
+    assert len(found.partition.splits["train"].indices) == 30
+    assert len(found.partition.splits["test"].indices) == 10
+
+
+def test_a_client_without_examples_is_told(stored, tmp_path):
+    _, _, file = stored
+    with pytest.raises(UserError, match=r"p\.npz: client \d has no example left") as error:
+        fitted(file, corpus(tmp_path, limit={"train": 2}), "p.npz")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("change", ["text", "label", "missing"])
+def test_other_data_are_refused(stored, tmp_path, change):
+    _, _, file = stored
+    row = int(file.splits["train"].indices[7])
+    other = list(TEXTS)
+    if change == "text":
+        other[row] = ("another", other[row][1])
+    elif change == "label":
+        other[row] = (other[row][0], "b" if other[row][1] == "a" else "a")
+    else:
+        del other[row]
+    with pytest.raises(UserError, match=r"p\.npz: was made for other data: .* row \d+ is not in c"):
+        fitted(file, corpus(tmp_path, other), "p.npz")
+    with pytest.raises(UserError, match="was made for other data"):
+        fitted(file, corpus(tmp_path, tests=[*TESTS[:-1], ("x", "b")]), "p.npz")
+
+
+def test_test_shares_of_another_source_split(tmp_path, stored):
+    _, _, file = stored
+    with pytest.raises(UserError, match=r"its test shares count rows of test; expected .* train"):
+        fitted(file, corpus(tmp_path, own_test=False), "p.npz")
+    data = corpus(tmp_path, own_test=False)
+    again = portable(made(data), data)
+    assert again.provenance["rows_of"] == {"train": "train", "test": "train"}
+    shares = [set(again.splits[name].indices) for name in ("train", "test")]
+    assert not shares[0] & shares[1]
+    assert fitted(again, data, "p").partition.checksum == made(data).checksum
+
+
+def test_a_file_that_says_not_what_it_counts(stored):
+    data, partition, file = stored
+    with pytest.raises(UserError, match="does not say which rows"):
+        fitted(partition, data, "p.npz")
+    bare = {name: Split(split.indices, split.offsets) for name, split in file.splits.items()}
+    other = {**file.provenance, "data_fingerprint": "other"}
+    with pytest.raises(UserError, match="holds no hashes"):
+        fitted(Partition(bare, other, file.held_out), data, "p.npz")
