@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from fednlp.console import console
 from fednlp.errors import UserError, is_user_error
+from fednlp.partitions.commands import app as partition_app
 
 if TYPE_CHECKING:
     from fednlp.results.gap import Gap
@@ -22,21 +23,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(partition_app)
 # By default a waiting OpenMP thread spins, so that another program on one core costs us an order of
 # magnitude. Read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def _console() -> Console:
-    """Files and pipes have no width of their own: 120 characters, or COLUMNS."""
-    console = Console()
-    if console.is_terminal:
-        return console
-    wanted = os.environ.get("COLUMNS", "")
-    return Console(width=max(int(wanted), 40) if wanted.isdecimal() and int(wanted) else 120)
-
-
-console = _console()
 
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key.sub=value]...")]
 ConfigFile = Annotated[

@@ -24,7 +24,7 @@ from fednlp.cpu_kernels import use_cpu_kernels
 from fednlp.errors import UserError, relocated
 from fednlp.flat_model import FlatModel
 from fednlp.local_training import LocalTrainer
-from fednlp.partitioning import build_partition, check_partition
+from fednlp.partitions.build import build_partition, check_partition
 from fednlp.random_streams import generator, integer_seed
 from fednlp.sampling import Sampler, make_sampler
 from partitioners.partition import Partition

@@ -20,7 +20,7 @@ from fednlp.experiment import Experiment
 from fednlp.federation import Federation
 from fednlp.identity import Identity, centralized_identity, centralized_plan, federated_identity
 from fednlp.nonfinite import refuse_skipped
-from fednlp.partition_rows import portable
+from fednlp.partitions.rows import portable
 from fednlp.progress import Progress
 from fednlp.results import files
 from fednlp.results.load import load_run, read_identity

@@ -17,7 +17,7 @@ from fednlp.config import EvaluationConfig
 from fednlp.cpu_kernels import linear
 from fednlp.evaluation import BOOTSTRAP_SAMPLES
 from fednlp.experiment import GENERATED_VALIDATION, Experiment
-from fednlp.partitioning import CLUSTERS
+from fednlp.partitions.build import CLUSTERS
 from fednlp.places import card_names
 from fednlp.results.tables import human_bytes
 from partitioners import PARTITIONERS, make_partition

@@ -6,6 +6,7 @@ partition's seed is its own, so all run seeds share one split unless a suite var
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from fednlp import places
 from fednlp.cards import model_card
 from fednlp.config import PartitionConfig
 from fednlp.errors import UserError, nearest
-from fednlp.partition_rows import fitted
+from fednlp.partitions.rows import fitted
 from fednlp.random_streams import generator
 from partitioners import (
     PartitionerSpec,
@@ -26,11 +27,14 @@ from partitioners import (
     text_features,
 )
 from partitioners.partition import Partition
+from partitioners.streams import stream
+from partitioners.test_share import share_by_label
 from tasks import TASKS
 from tasks.data import Corpus
 from tasks.dataset_card import DatasetCard
 from tasks.task import Task
 
+FILE = "partition.npz"  # in a partition folder or a run folder
 CLUSTERS = 10  # where clusters are the skew label of another partitioner
 
 
@@ -81,8 +85,7 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
     """
     spec = check_partition(config, corpus.card)
     if spec is None:
-        path = Path(str(config.file))
-        return _stored(path, corpus, task)
+        return _stored(stored_file(Path(str(config.file))), corpus, task)
     train, test = corpus.splits["train"], corpus.splits["test"]
     inputs: dict[str, Any] = {}
     kind = config.skew or corpus.card.skew
@@ -126,11 +129,33 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
     return partition
 
 
+def stored_file(path: Path) -> Path:
+    """The partition file of a partition folder or a run folder, or the file itself."""
+    if not path.is_dir():
+        return path
+    if not (path / FILE).is_file():
+        raise UserError(str(path), f"holds no {FILE}", "a partition folder or a run folder")
+    return path / FILE
+
+
 def _stored(path: Path, corpus: Corpus, task: Task) -> Partition:
-    """A partition from a file, measured anew where it lost examples."""
+    """A partition from a file or folder, measured anew where it lost examples."""
     found = fitted(Partition.load(path), corpus, str(path))
     if not (found.to_validation or found.left_out):
         return found.partition
+    partition = measured(found.partition, corpus, task)
+    partition.provenance["lost"] = {
+        "to_validation": found.to_validation,
+        "left_out": found.left_out,
+    }
+    return partition
+
+
+def measured(partition: Partition, corpus: Corpus, task: Task) -> Partition:
+    """The same shares of loaded examples, measured by the card's skew labels.
+
+    Where nothing of `test` is given out, every client gets the share that its train labels ask for.
+    """
     train, test = corpus.splits["train"], corpus.splits["test"]
     kind = corpus.card.skew
     if kind == "cluster":
@@ -138,12 +163,12 @@ def _stored(path: Path, corpus: Corpus, task: Task) -> Partition:
         train_labels, test_labels, names = *_clusters(texts, 0), None
     else:
         train_labels, test_labels, names = _skew_labels(task, train, test, kind)
-    partition = remeasured(found.partition, train_labels, test_labels, names or (), kind)
-    partition.provenance["lost"] = {
-        "to_validation": found.to_validation,
-        "left_out": found.left_out,
-    }
-    return partition
+    partition = remeasured(partition, train_labels, test_labels, names or (), kind)
+    if len(partition.splits["test"].indices) or partition.histogram is None:
+        return partition
+    share = share_by_label(test_labels, partition.histogram, stream(0, "test_share"))
+    filled = replace(partition, splits={**partition.splits, "test": share})
+    return remeasured(filled, train_labels, test_labels, names or (), kind)
 
 
 def _clusters(features: tuple[np.ndarray, np.ndarray], seed: int) -> tuple[np.ndarray, np.ndarray]:

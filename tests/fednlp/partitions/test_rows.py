@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fednlp.errors import UserError
-from fednlp.partition_rows import fitted, hashes, portable
+from fednlp.partitions.rows import fitted, hashes, portable
 from partitioners import Partition, Split, make_partition
 from tasks.data import load_corpus
 from tasks.dataset_card import DatasetCard

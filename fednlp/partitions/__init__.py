@@ -1,0 +1,1 @@
+"""Partitions between a configuration, a run, a folder to share, and other formats."""

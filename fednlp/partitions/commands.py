@@ -1,0 +1,181 @@
+"""The `partition` commands: splits made, looked at, shared, converted and checked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fednlp.console import console
+from fednlp.errors import UserError
+
+if TYPE_CHECKING:
+    from partitioners import Partition
+
+app = typer.Typer(
+    name="partition",
+    help="Non-IID splits: make, look at, share, convert and check them.",
+    no_args_is_help=True,
+)
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="a partition folder, a run folder, or a partition.npz")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[key.sub=value]...", help="dataset.limit.train=1000, partition.clusters=5"
+    ),
+]
+Dataset = Annotated[str, typer.Option("--dataset", help="a data set card, or its path")]
+NewFolder = Annotated[Path, typer.Option("--out", help="must not exist")]
+
+
+@app.command()
+def make(
+    dataset: Dataset,
+    partitioner: Annotated[str, typer.Option(help="`list partitioners` names them")],
+    out: NewFolder,
+    overrides: Overrides = None,
+    clients: Annotated[int | None, typer.Option(help="number of clients")] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="concentration, of a Dirichlet family")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of the split alone")] = 0,
+    min_size: Annotated[int, typer.Option(help="examples that every client has")] = 1,
+    held_out: Annotated[float, typer.Option(help="share of clients that never train")] = 0.0,
+    skew: Annotated[str | None, typer.Option(help="what counts as the class")] = None,
+    target_skew: Annotated[
+        str | None, typer.Option(help="find the alpha that gives it, e.g. JSD=0.4 (TV, missing)")
+    ] = None,
+) -> None:
+    """Make a partition, and tell what was asked for and what came out."""
+    from fednlp.partitions import folder
+    from fednlp.partitions.tables import summary
+
+    if folder.exists(out):
+        raise UserError(str(out), "exists already", fix="name another one")
+    section = {
+        "name": partitioner, "clients": clients, "alpha": alpha, "seed": seed,
+        "min_size": min_size, "held_out": held_out, "skew": skew,
+    }  # fmt: skip
+    if target_skew is None:
+        made = folder.make(folder.request(dataset, section, overrides or []))
+    else:
+        made = _with_skew(dataset, section, overrides or [], target_skew)
+    folder.write(made, out)
+    console.print(summary(made))
+    console.print(f"partition: {out}", highlight=False, soft_wrap=True)
+
+
+def _with_skew(
+    dataset: str, section: dict[str, Any], overrides: list[str], target: str
+) -> Partition:
+    from fednlp.partitions import folder
+    from partitioners.target_skew import find_alpha, parse_target
+
+    if section["alpha"] is not None:
+        raise UserError("--alpha", "stands beside --target-skew, which finds it", fix="drop one")
+    measure, value = parse_target(target)
+
+    def at(alpha: float) -> Partition:
+        return folder.make(folder.request(dataset, {**section, "alpha": alpha}, overrides))
+
+    alpha, made = find_alpha(at, measure, value)
+    console.print(f"alpha {alpha:.6g} gives {target.partition('=')[0]} nearest", highlight=False)
+    made.provenance["target_skew"] = {"measure": measure, "target": value}
+    return made
+
+
+@app.command()
+def verify(folder: Folder) -> None:
+    """Check a partition against its data, and draw it again."""
+    from fednlp.partitions.verify import verify as checks
+
+    failed = 0
+    for finding in checks(folder):
+        console.print("[green]ok[/]  " if finding.holds else "[red]fails[/]", finding.name, end="")
+        detail = f": {finding.detail}" if finding.detail else ""
+        console.print(detail, markup=False, highlight=False, soft_wrap=True)
+        failed += not finding.holds
+    if failed:
+        console.print(f"{failed} checks failed", highlight=False)
+        raise typer.Exit(1)
+    console.print("all checks passed", highlight=False)
+
+
+@app.command()
+def export(
+    folder: Folder,
+    form: Annotated[str, typer.Option("--format", help="`partition formats` names them")],
+    out: NewFolder,
+    with_data: Annotated[bool, typer.Option("--with-data", help="the examples too")] = False,
+    clients: Annotated[str | None, typer.Option(help="only these, e.g. 0-9,20")] = None,
+) -> None:
+    """Write a partition in another format."""
+    from fednlp.experiment import Experiment
+    from fednlp.partitions import folder as folders
+    from fednlp.partitions.build import stored_file
+    from fednlp.partitions.exchange import examples
+    from partitioners import Partition
+    from partitioners.formats import export_partition
+
+    path = stored_file(folder)
+    stored = Partition.load(path)
+    tables = None
+    if with_data:
+        corpus = Experiment(folders.made_with(stored, str(path))).corpus
+        tables = examples(stored, corpus, str(path))
+    chosen = None if clients is None else client_numbers(clients, stored.clients)
+    for written in export_partition(stored, out, form, examples=tables, clients=chosen):
+        console.print(f"written: {written}", highlight=False, soft_wrap=True)
+
+
+def client_numbers(text: str, clients: int) -> list[int]:
+    """`0-9,20` as numbers, each once, in order."""
+    chosen: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not match:
+            raise UserError("--clients", f"found '{text:.80}'", "numbers and ranges: 0-9,20")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if first > last or last >= clients:
+            raise UserError("--clients", f"found '{part.strip():.80}'", f"within 0-{clients - 1}")
+        chosen.update(range(first, last + 1))
+    return sorted(chosen)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a partition in any format")],
+    out: NewFolder,
+    dataset: Annotated[
+        str | None, typer.Option(help="the data it is of; may be left out where the file says it")
+    ] = None,
+    overrides: Overrides = None,
+    form: Annotated[str | None, typer.Option("--format", help="if the file does not tell")] = None,
+    method: Annotated[str | None, typer.Option(help="which of several in a FedNLP h5")] = None,
+) -> None:
+    """Read a partition of another program, check it against the data, and keep it."""
+    from fednlp.partitions import folder as folders
+    from fednlp.partitions.exchange import adopted, source_sizes
+    from fednlp.partitions.tables import summary
+    from partitioners.formats import import_partition
+
+    if folders.exists(out):
+        raise UserError(str(out), "exists already", fix="name another one")
+    config = (
+        folders.request(dataset, {"name": "uniform", "clients": 1}, overrides or [])
+        if dataset
+        else None
+    )
+    sizes = source_sizes(config) if config else None
+    foreign = import_partition(file, form, method=method, sizes=sizes)
+    if config is None:
+        config = folders.made_with(foreign, str(file))
+    kept = adopted(foreign, config, str(file))
+    folders.write(folders.with_data(kept, config), out)
+    console.print(summary(kept))
+    console.print(f"partition: {out}", highlight=False, soft_wrap=True)

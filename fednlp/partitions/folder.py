@@ -1,0 +1,124 @@
+"""A partition as a folder to share: made, found again, recomputed.
+
+    partition.npz      shares as rows of the source, with the hash of each example's content
+    provenance.json    the same provenance, to read: data, partitioner, seed, achieved skew
+
+`provenance["made_with"]` holds the configuration sections that make it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fednlp import config as configuration
+from fednlp.config import PartitionConfig, RunConfig
+from fednlp.errors import UserError
+from fednlp.experiment import Experiment
+from fednlp.partitions.build import FILE
+from fednlp.partitions.rows import portable
+from fednlp.results import files
+from partitioners import Partition
+
+READABLE = "provenance.json"
+
+
+def request(dataset: str, partition: dict[str, Any], overrides: list[str]) -> RunConfig:
+    """The configuration whose data and partition sections are asked for on the command line.
+
+    Raises:
+        UserError: what a run with these sections would be refused for.
+    """
+    from fednlp.experiment import check_components
+
+    data: dict[str, Any] = {
+        "dataset": dataset,
+        "partition": {key: value for key, value in partition.items() if value is not None},
+        "model": "tiny",  # no part of a partition, but of every configuration
+        "algorithm": "fedavg",
+    }
+    for text in overrides:
+        if text.partition(".")[0] not in ("dataset", "partition"):
+            raise UserError(
+                f"override '{text:.80}'", "is no part of a partition", "dataset.* or partition.*"
+            )
+        configuration.apply_override(data, text)
+    config = configuration.build(data, "partition")
+    check_components(config, "partition")
+    return config
+
+
+def make(config: RunConfig) -> Partition:
+    """The partition of a configuration, in rows of the source."""
+    experiment = Experiment(config)
+    return with_data(portable(experiment.partition, experiment.corpus), config, config.partition)
+
+
+def with_data(
+    partition: Partition, config: RunConfig, made: PartitionConfig | None = None
+) -> Partition:
+    """The partition with a note of the data it is of, and of the section that makes it again."""
+    sections = {
+        "dataset": config.dataset.model_dump(),
+        "partition": made.model_dump() if made else None,
+    }
+    return replace(partition, provenance={**partition.provenance, "made_with": sections})
+
+
+def made_with(partition: Partition, where: str) -> RunConfig:
+    """The configuration that a partition says it was made with.
+
+    Raises:
+        UserError: it says none, or one that this program does not take.
+    """
+    sections = partition.provenance.get("made_with")
+    if not isinstance(sections, dict) or set(sections) != {"dataset", "partition"}:
+        raise UserError(where, "does not say which data set it is of", fix="name it by --dataset")
+    section = sections["partition"] or {"name": "uniform", "clients": 1}
+    data = {**sections, "partition": section, "model": "tiny", "algorithm": "fedavg"}
+    return configuration.build(data, where)
+
+
+def write(partition: Partition, folder: Path) -> None:
+    """Writes the folder, whole or not at all.
+
+    Raises:
+        UserError: it exists, or the system does not let it be written.
+    """
+
+    def fill(place: Path) -> None:
+        partition.save(place / FILE)
+        text = json.dumps(partition.provenance, indent=1, allow_nan=False)
+        files.write_bytes(place / READABLE, (text + "\n").encode())
+
+    whole(folder, fill)
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there, if only a link to nothing."""
+    return os.path.lexists(path)
+
+
+def whole(target: Path, fill: Callable[[Path], Any]) -> None:
+    """A new directory that appears when `fill(temporary directory)` has filled it."""
+    if exists(target):
+        raise UserError(str(target), "exists already", fix="name another one")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        fill(temporary)
+        os.rename(temporary, target)
+    except OSError as error:
+        raise files.not_written(target, error) from None
+    except ValueError as error:  # of a leaf package: it names the temporary place
+        if hasattr(error, "where"):
+            error.where = str(error.where).replace(str(temporary), str(target))
+            raise UserError(error.where, error.found, error.expected, error.fix) from None  # type: ignore[attr-defined]
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
