@@ -48,6 +48,16 @@ def _partitioners() -> Table:
     return table
 
 
+def _formats() -> Table:
+    from partitioners.formats import FORMATS
+
+    table = _table("name", "files", "examples", "what it is")
+    for name, form in FORMATS.items():
+        files = ", ".join(form.suffixes) or "folder"
+        table.add_row(name, files, form.examples, form.summary)
+    return table
+
+
 def _algorithms() -> Table:
     from algorithms import ALGORITHMS
 
@@ -63,6 +73,7 @@ CATALOGUES: dict[str, Callable[[], Table]] = {
     "models": _models,
     "partitioners": _partitioners,
     "algorithms": _algorithms,
+    "formats": _formats,
 }
 
 

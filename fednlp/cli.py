@@ -139,7 +139,9 @@ def plot(runs_dir: RunsDir) -> None:
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(metavar="tasks|datasets|models|partitioners|algorithms")],
+    what: Annotated[
+        str, typer.Argument(metavar="tasks|datasets|models|partitioners|algorithms|formats")
+    ],
 ) -> None:
     """List what a configuration can name."""
     from fednlp.catalogue import CATALOGUES, catalogue

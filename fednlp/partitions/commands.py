@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +9,12 @@ import typer
 
 from fednlp.console import console
 from fednlp.errors import UserError
+from fednlp.partitions.printing import client_numbers, client_table, numbers, pair_table
 
 if TYPE_CHECKING:
     from partitioners import Partition
+
+MOST = 40  # clients that `show` lists unless it is told which
 
 app = typer.Typer(
     name="partition",
@@ -53,7 +55,6 @@ def make(
 ) -> None:
     """Make a partition, and tell what was asked for and what came out."""
     from fednlp.partitions import folder
-    from fednlp.partitions.tables import summary
 
     if folder.exists(out):
         raise UserError(str(out), "exists already", fix="name another one")
@@ -66,7 +67,7 @@ def make(
     else:
         made = _with_skew(dataset, section, overrides or [], target_skew)
     folder.write(made, out)
-    console.print(summary(made))
+    _print_summary(made)
     console.print(f"partition: {out}", highlight=False, soft_wrap=True)
 
 
@@ -90,6 +91,101 @@ def _with_skew(
 
 
 @app.command()
+def show(
+    folder: Folder,
+    top: Annotated[int, typer.Option(min=1, help="labels named per client")] = 5,
+    clients: Annotated[str | None, typer.Option(help="only these, e.g. 0-9,20")] = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="where pictures go; default: plots/ beside the partition")
+    ] = None,
+) -> None:
+    """Print and draw what each client holds."""
+    from fednlp.partitions.build import stored_file
+    from fednlp.partitions.folder import drawn
+    from partitioners import Partition
+    from partitioners.plots import plot_distances, plot_labels, plot_sizes
+    from partitioners.tables import client_rows
+
+    path = stored_file(folder)
+    stored = Partition.load(path)
+    chosen = (
+        client_numbers(clients, stored.clients) if clients else range(min(stored.clients, MOST))
+    )
+    _print_summary(stored)
+    console.print(client_table(client_rows(stored, chosen, top)))
+    if len(chosen) < stored.clients and not clients:
+        console.print(f"the first {MOST} of {stored.clients} clients; --clients names others")
+    target = plots or path.parent / "plots"
+    with drawn(target) as place:
+        plot_sizes(stored, place / "sizes")
+        if stored.histogram is not None:
+            plot_labels(stored, place / "labels")
+            plot_distances(stored, place / "distances")
+    console.print(f"plots: {target}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def compare(
+    first: Folder,
+    second: Annotated[Path, typer.Argument(metavar="OTHER", help="another one")],
+    plots: Annotated[Path | None, typer.Option(help="where to draw the overlap")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Tell how much two partitions of the same data agree."""
+    import json
+
+    from fednlp.partitions.build import stored_file
+    from fednlp.partitions.folder import drawn
+    from partitioners import Partition
+    from partitioners.comparison import compare as compared
+    from partitioners.plots import plot_overlap
+    from partitioners.tables import comparison_rows
+
+    a, b = (Partition.load(stored_file(path)) for path in (first, second))
+    found = compared(a, b)
+    if as_json:
+        print(json.dumps(found.as_json(), indent=1))
+    else:
+        console.print(pair_table(comparison_rows(found)))
+    if plots is not None:
+        with drawn(plots) as place:
+            plot_overlap(a, b, found, place / "overlap")
+        if not as_json:
+            console.print(f"plots: {plots}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def sweep(
+    dataset: Dataset,
+    partitioners: Annotated[str, typer.Option(help="names with commas, each with an alpha")],
+    out: NewFolder,
+    overrides: Overrides = None,
+    clients: Annotated[int | None, typer.Option(help="number of clients")] = None,
+    alphas: Annotated[
+        str, typer.Option(help="numbers with commas")
+    ] = "0.01,0.03,0.1,0.3,1,3,10,30,100",
+    seeds: Annotated[str, typer.Option(help="numbers with commas")] = "0,1,2",
+) -> None:
+    """Draw the skew that is achieved against alpha."""
+    from fednlp.partitions import folder as folders
+    from fednlp.partitions.sweep import measured_sweep, write_sweep
+
+    if folders.exists(out):
+        raise UserError(str(out), "exists already", fix="name another one")
+    points = measured_sweep(
+        dataset,
+        partitioners.split(","),
+        clients,
+        numbers(alphas, "--alphas", float),
+        numbers(seeds, "--seeds", int),
+        overrides or [],
+        console,
+    )
+    write_sweep(points, dataset, clients, out)
+    console.print(f"sweep: {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def verify(folder: Folder) -> None:
     """Check a partition against its data, and draw it again."""
     from fednlp.partitions.verify import verify as checks
@@ -109,7 +205,7 @@ def verify(folder: Folder) -> None:
 @app.command()
 def export(
     folder: Folder,
-    form: Annotated[str, typer.Option("--format", help="`partition formats` names them")],
+    form: Annotated[str, typer.Option("--format", help="`list formats` names them")],
     out: NewFolder,
     with_data: Annotated[bool, typer.Option("--with-data", help="the examples too")] = False,
     clients: Annotated[str | None, typer.Option(help="only these, e.g. 0-9,20")] = None,
@@ -133,18 +229,10 @@ def export(
         console.print(f"written: {written}", highlight=False, soft_wrap=True)
 
 
-def client_numbers(text: str, clients: int) -> list[int]:
-    """`0-9,20` as numbers, each once, in order."""
-    chosen: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        if not match:
-            raise UserError("--clients", f"found '{text:.80}'", "numbers and ranges: 0-9,20")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if first > last or last >= clients:
-            raise UserError("--clients", f"found '{part.strip():.80}'", f"within 0-{clients - 1}")
-        chosen.update(range(first, last + 1))
-    return sorted(chosen)
+def _print_summary(partition: Partition) -> None:
+    from partitioners.tables import summary
+
+    console.print(pair_table(summary(partition)))
 
 
 @app.command("import")
@@ -161,7 +249,6 @@ def import_(
     """Read a partition of another program, check it against the data, and keep it."""
     from fednlp.partitions import folder as folders
     from fednlp.partitions.exchange import adopted, source_sizes
-    from fednlp.partitions.tables import summary
     from partitioners.formats import import_partition
 
     if folders.exists(out):
@@ -177,5 +264,5 @@ def import_(
         config = folders.made_with(foreign, str(file))
     kept = adopted(foreign, config, str(file))
     folders.write(folders.with_data(kept, config), out)
-    console.print(summary(kept))
+    _print_summary(kept)
     console.print(f"partition: {out}", highlight=False, soft_wrap=True)

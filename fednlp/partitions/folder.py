@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fednlp import config as configuration
+from fednlp import places
 from fednlp.config import PartitionConfig, RunConfig
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
@@ -67,7 +69,8 @@ def with_data(
         "dataset": config.dataset.model_dump(),
         "partition": made.model_dump() if made else None,
     }
-    return replace(partition, provenance={**partition.provenance, "made_with": sections})
+    known = {"dataset": places.card_title(config.dataset.name), "made_with": sections}
+    return replace(partition, provenance={**partition.provenance, **known})
 
 
 def made_with(partition: Partition, where: str) -> RunConfig:
@@ -120,5 +123,25 @@ def whole(target: Path, fill: Callable[[Path], Any]) -> None:
             error.where = str(error.where).replace(str(temporary), str(target))
             raise UserError(error.where, error.found, error.expected, error.fix) from None  # type: ignore[attr-defined]
         raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def drawn(target: Path) -> Iterator[Path]:
+    """A directory to draw in, whose files then take the place of those in `target`.
+
+    Raises:
+        UserError: the system does not let them be written.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        target.mkdir(exist_ok=True)
+        for path in sorted(temporary.iterdir()):
+            os.replace(path, target / path.name)
+    except OSError as error:
+        raise files.not_written(target, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -33,7 +33,7 @@ def codes(cell: str) -> list[str]:
 
 
 def test_partitioners_with_their_parameters() -> None:
-    rows = {code(r["`partition.name`"]): r for r in table("docs/partitioners.md", "partitioners")}
+    rows = {code(r["`partition.name`"]): r for r in table("docs/partitions.md", "partitioners")}
     assert list(rows) == list(PARTITIONERS)
     for name, spec in PARTITIONERS.items():
         expected = [
@@ -41,12 +41,12 @@ def test_partitioners_with_their_parameters() -> None:
             for f in dataclasses.fields(spec.parameters)
         ]
         assert codes(rows[name]["parameters"]) == expected
-        assert f"**{name}**" in page("docs/partitioners.md")
+        assert f"**{name}**" in page("docs/partitions.md")
 
 
 def test_achieved_skew_is_what_the_table_says() -> None:
     train, test = np.arange(10_000) % 10, np.arange(2_000) % 10
-    for row in table("docs/partitioners.md", "achieved"):
+    for row in table("docs/partitions.md", "achieved"):
         name, _, setting = row["partition"].partition(", ")
         key, _, value = setting.partition("=")
         settings = {key: float(value) if key == "alpha" else int(value)} if key else {}

@@ -1,0 +1,58 @@
+"""What the `partition` commands print, and the lists of numbers that they are given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from fednlp.errors import UserError
+
+
+def pair_table(rows: Iterable[tuple[str, str]]) -> Table:
+    """Two columns: what, and its value."""
+    table = Table(box=SIMPLE_HEAD, show_header=False, pad_edge=False)
+    for name, value in rows:
+        table.add_row(escape(name), escape(value))
+    return table
+
+
+def client_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """One line per client of `partitioners.tables.client_rows`."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("client", "train", "test", "labels"):
+        table.add_column(name, justify="right")
+    table.add_column("largest labels")
+    for row in rows:
+        top = ", ".join(f"{name} {count}" for name, count in row["top"] or ())
+        sizes = [str(row["sizes"].get(split, "-")) for split in ("train", "test")]
+        client = f"{row['client']}{' held out' if row['held_out'] else ''}"
+        labels = "-" if row["labels"] is None else str(row["labels"])
+        table.add_row(client, *sizes, labels, escape(top))
+    return table
+
+
+def client_numbers(text: str, clients: int) -> list[int]:
+    """`0-9,20` as numbers, each once, in order."""
+    chosen: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not match:
+            raise UserError("--clients", f"found '{text:.80}'", "numbers and ranges: 0-9,20")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if first > last or last >= clients:
+            raise UserError("--clients", f"found '{part.strip():.80}'", f"within 0-{clients - 1}")
+        chosen.update(range(first, last + 1))
+    return sorted(chosen)
+
+
+def numbers(text: str, where: str, kind: Callable[[str], Any]) -> list[Any]:
+    """`0.1,1,10` as numbers of a kind; UserError names the option."""
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(where, f"found '{text:.80}'", "numbers with commas") from None
