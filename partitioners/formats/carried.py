@@ -71,7 +71,7 @@ class Carried:
             raise PartitionError(where, f"no {KEY} in it", "a file that this program exported")
         if found[KEY] != VERSION:
             raise PartitionError(where, f"{KEY} {str(found[KEY])[:20]}", f"version {VERSION}")
-        kinds = {
+        kinds: dict[str, Any] = {
             "clients": int, "splits": list, "held_out": list, "provenance": dict,
             "histogram": (dict, type(None)), "seal": str,
         }  # fmt: skip

@@ -29,24 +29,14 @@ def write(export: Export, path: Path) -> None:
             file.write("".join(_lines(name, split, export.clients)))
 
 
-def joined(split: Split) -> list[str]:
-    """Per client: its indices as text with commas."""
-    import pyarrow
-    from pyarrow import compute
-
-    numbers = pyarrow.array(split.indices).cast(pyarrow.string())
-    lists = pyarrow.LargeListArray.from_arrays(split.offsets, numbers.cast(pyarrow.large_string()))
-    return compute.binary_join(lists, ",").to_pylist()
-
-
 def _lines(name: str, split: Split, clients: np.ndarray) -> Iterator[str]:
-    texts, offsets = joined(split), split.offsets.tolist()
+    indices, offsets = split.indices.tolist(), split.offsets.tolist()
     digits = None if split.hashes is None else hex_of(split.hashes)
     for k in clients.tolist():
-        hashes = ""
+        held, hashes = indices[offsets[k] : offsets[k + 1]], ""
         if digits is not None:
             hashes = f', "hashes": "{digits[16 * offsets[k] : 16 * offsets[k + 1]]}"'
-        yield f'{{"client": {k}, "split": "{name}", "indices": [{texts[k]}]{hashes}}}\n'
+        yield f'{{"client": {k}, "split": "{name}", "indices": {held}{hashes}}}\n'
 
 
 def read(path: Path, request: Request) -> Partition:

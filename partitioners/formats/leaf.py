@@ -5,8 +5,8 @@
 
 With examples, x and y are as in contents.py; without, x holds the source rows and every y is null.
 Every file lists the same users, as LEAF's reader wants it. `partition`, a key that LEAF passes
-over, holds what LEAF has no place for, the rows among it: files of others cannot be read back, since
-they hold examples without saying which these are.
+over, holds what LEAF has no place for, the rows among it. Files of others cannot be read back: they
+hold examples without saying which these are.
 """
 
 from __future__ import annotations
@@ -22,26 +22,25 @@ from ..partition import Partition
 from .carried import Carried, carried, hashes_of, hex_of
 from .contents import x_and_y
 from .format import Export, Format, Request
-from .jsonl import joined
 from .shares import Rows, decoding, flat_numbers
 
 
 def write(export: Export, path: Path) -> None:
     for name, split in export.partition.splits.items():
         (path / name).mkdir(parents=True)
-        texts, offsets = joined(split), split.offsets.tolist()
+        indices, offsets = split.indices.tolist(), split.offsets.tolist()
         sizes = split.sizes()[export.clients].tolist()
         users = [str(k) for k in export.clients]
         more: dict[str, Any] = {"split": name, "rows": export.examples is None}
         if split.hashes is not None:
             more["hashes"] = hex_of(split.hashes)
         if export.examples is not None:
-            more["rows"] = split.indices.tolist()
+            more["rows"] = indices
         with open(path / name / "data.json", "w", encoding="ascii") as file:
             file.write(f'{{"users": {json.dumps(users)}, "num_samples": {sizes}, "user_data": {{')
             comma = ""
             for k, user, size in zip(export.clients.tolist(), users, sizes, strict=True):
-                x, y = f"[{texts[k]}]", f"[{', '.join(['null'] * size)}]"
+                x, y = str(indices[offsets[k] : offsets[k + 1]]), json.dumps([None] * size)
                 if export.examples is not None:
                     table = export.examples[name].slice(offsets[k], size)
                     x, y = map(json.dumps, x_and_y(table))
