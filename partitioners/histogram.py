@@ -36,6 +36,20 @@ class LabelHistogram:
     def clients(self) -> int:
         return len(self.offsets) - 1
 
+    def fault(self, clients: int) -> str:
+        """What is wrong with arrays that came from a file, in a few words; "" if they fit."""
+        arrays = (self.offsets, self.labels, self.counts)
+        if any(array.ndim != 1 or array.dtype.kind not in "iu" for array in arrays):
+            return "a histogram that is no rows of whole numbers"
+        sizes = np.diff(self.offsets)
+        if len(sizes) != clients or self.offsets[0] != 0 or (sizes < 0).any():
+            return "a histogram of other clients"
+        if not self.offsets[-1] == len(self.labels) == len(self.counts):
+            return "a histogram whose labels and counts do not fit its clients"
+        if not all(isinstance(name, str) for name in self.names):
+            return "names of labels that are no text"
+        return "" if (self.counts > 0).all() else "a histogram with counts below 1"
+
     def holders(self) -> np.ndarray:
         """[nnz] int64: the client of each entry."""
         return np.repeat(np.arange(self.clients), np.diff(self.offsets))

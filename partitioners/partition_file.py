@@ -98,6 +98,11 @@ def read(path: Path) -> Partition:
 
 
 def _assemble(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Partition:
+    if not isinstance(meta["provenance"], dict):
+        raise _damaged(path, "a provenance that is no object")
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iu" and array.size:
+            raise _damaged(path, f"{name} of type {array.dtype}")
     splits = {}
     for name in meta["splits"]:
         hashes = arrays.get(f"{name}_hashes")
@@ -114,6 +119,9 @@ def _assemble(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -
             arrays["histogram_counts"],
             tuple(meta["label_names"]),
         )
+        fault = histogram.fault(splits["train"].clients)
+        if fault:
+            raise _damaged(path, fault)
     held_out = arrays["held_out"]
     clients = splits["train"].clients
     if held_out.ndim != 1 or (

@@ -1,0 +1,79 @@
+"""A file of any format to a partition: which format it is, and who reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import PartitionError
+from ..partition import Partition
+from .format import Request
+from .formats import FORMATS, find_format
+from .shares import check_sizes
+
+_MAGIC = {b"PAR1": "parquet", b"PK\x03\x04": "npz", b"\x89HDF\r\n\x1a\n": "h5"}
+
+
+def import_partition(
+    source: Path,
+    form: str | None = None,
+    *,
+    method: str | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> Partition:
+    """The partition in a file or folder.
+
+    Args:
+        form: a name in FORMATS; None: by suffix, else by content.
+        method: which partition of an h5 file that holds several.
+        sizes: examples of each source split: an index beyond is an error. An h5 file of FedNLP
+            counts test examples on from the last of train, so it needs them (see h5.py).
+
+    Raises:
+        PartitionError: no such file, another format, damage, indices that cannot be.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise PartitionError(str(path), "no such file or folder")
+    spec = find_format(form) if form else FORMATS[_detected(path)]
+    if method is not None and spec.name != "h5":
+        raise PartitionError("method", f"{spec.name} holds one partition", "none, or an h5 file")
+    if spec.suffixes and path.is_dir():
+        inside = path / "partition.npz"  # as `partition make` leaves it
+        if spec.name != "npz" or not inside.is_file():
+            raise PartitionError(str(path), "is a folder", f"a file for format {spec.name}")
+        path = inside
+    if not spec.suffixes and not path.is_dir():
+        raise PartitionError(str(path), "is a file", f"a folder for format {spec.name}")
+    partition = spec.read(path, Request(method, sizes))
+    check_sizes(str(path), partition, sizes)
+    return partition
+
+
+def _detected(path: Path) -> str:
+    """The name of the format."""
+    fix = f"say which: {', '.join(FORMATS)}"
+    if path.is_dir():
+        for name, pattern in (
+            ("npz", "partition.npz"),
+            ("dataset_dict", "dataset_dict.json"),
+            ("client_files", "*/client_*.parquet"),
+            ("leaf", "*/*.json"),
+        ):
+            if next(path.glob(pattern), None) is not None:
+                return name
+        raise PartitionError(str(path), "a folder of no known format", fix=fix)
+    for name, spec in FORMATS.items():
+        if path.suffix.lower() in spec.suffixes:
+            return name
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise PartitionError(str(path), f"cannot be read ({error.strerror})") from None
+    for magic, name in _MAGIC.items():
+        if start.startswith(magic):
+            return name
+    if start.startswith(b"{"):
+        return "jsonl"
+    raise PartitionError(str(path), "a file of no known format", fix=fix)
