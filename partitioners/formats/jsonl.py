@@ -55,21 +55,20 @@ def read(path: Path, request: Request) -> Partition:
 
 
 def _entries(where: str, lines: list[str]) -> Iterator[dict[str, Any]]:
-    number = 1
-    try:
-        for number, line in enumerate(lines, 2):
+    for number, line in enumerate(lines, 2):
+        try:
             entry = json.loads(line)
-            if not (
-                type(entry) is dict
-                and type(entry.get("client")) is int
-                and type(entry.get("split")) is str
-                and type(entry.get("indices")) is list
-            ):
-                raise ValueError("no object with client, split and indices")
-            yield entry
-    except (ValueError, RecursionError) as error:
-        found = " ".join(str(error).split())[:120]
-        raise PartitionError(f"{where} line {number}", found, fix="export it again") from None
+        except (ValueError, RecursionError) as error:
+            found = " ".join(str(error).split())[:120]
+            raise PartitionError(f"{where} line {number}", found, fix="export it again") from None
+        if not (
+            type(entry) is dict
+            and type(entry.get("client")) is int
+            and type(entry.get("split")) is str
+            and type(entry.get("indices")) is list
+        ):
+            raise PartitionError(f"{where} line {number}", "no client, split and indices")
+        yield entry
 
 
 def _rows(where: str, entries: list[dict[str, Any]]) -> Rows:
