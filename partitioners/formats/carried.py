@@ -97,7 +97,9 @@ class Carried:
             raise PartitionError(self.where, found, ", ".join(self.splits))
         splits = make_splits(self.where, shares, self.clients, keep_order=True)
         made = Partition(splits, self.provenance, self.held_out, self.histogram)
-        if seal(made) != self.seal:
+        with decoding(Path(self.where), "a partition"):  # NaN in the provenance, say
+            found = seal(made)
+        if found != self.seal:
             raise PartitionError(
                 self.where,
                 "its content does not match its seal",

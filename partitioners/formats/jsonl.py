@@ -44,25 +44,31 @@ def read(path: Path, request: Request) -> Partition:
     with decoding(path, "jsonl"):
         header, *lines = path.read_text(encoding="utf-8").split("\n")
     carry = Carried.parse(path, "jsonl", header)
+    if lines and not lines[-1]:
+        lines.pop()
     found: dict[str, list[dict]] = {name: [] for name in carry.splits}
-    for number, line in enumerate(lines, 2):
-        if line or number < len(lines) + 1:
-            entry = _entry(path, number, line)
-            if entry["split"] not in found:
-                raise PartitionError(f"{where} line {number}", "a split that the header lacks")
-            found[entry["split"]].append(entry)
+    for entry in _entries(where, lines):
+        if entry["split"] not in found:
+            raise PartitionError(where, f"a split {entry['split'][:40]!r} that the header lacks")
+        found[entry["split"]].append(entry)
     return carry.partition({name: _rows(where, entries) for name, entries in found.items()})
 
 
-def _entry(path: Path, number: int, line: str) -> dict[str, Any]:
-    where = f"{path} line {number}"
-    with decoding(Path(where), "jsonl"):
-        entry = json.loads(line)
-    if not isinstance(entry, dict) or not isinstance(entry.get("indices"), list):
-        raise PartitionError(where, "no object with client, split and indices")
-    if type(entry.get("client")) is not int or not isinstance(entry.get("split"), str):
-        raise PartitionError(where, "client or split missing or of the wrong kind")
-    return entry
+def _entries(where: str, lines: list[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 2):
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            found = " ".join(str(error).split())[:120]
+            raise PartitionError(f"{where} line {number}", found, fix="export it again") from None
+        if not (
+            type(entry) is dict
+            and type(entry.get("client")) is int
+            and type(entry.get("split")) is str
+            and type(entry.get("indices")) is list
+        ):
+            raise PartitionError(f"{where} line {number}", "no client, split and indices")
+        yield entry
 
 
 def _rows(where: str, entries: list[dict[str, Any]]) -> Rows:

@@ -146,10 +146,10 @@ def _checked(where: str, name: str, rows: Rows) -> tuple[np.ndarray, np.ndarray]
     for what, values in (("client", clients), ("index", indices)):
         if len(values) and values.min() < 0:
             raise PartitionError(where, f"{name} {what} {values.min()}", "numbers from 0")
-    order = np.argsort(indices, kind="stable")
-    twice = np.flatnonzero(indices[order][1:] == indices[order][:-1])
+    in_order = np.sort(indices)
+    twice = np.flatnonzero(in_order[1:] == in_order[:-1])
     if len(twice):
-        one, other = order[twice[0]], order[twice[0] + 1]
+        one, other = np.flatnonzero(indices == in_order[twice[0]])[:2]
         holders = sorted({int(clients[one]), int(clients[other])})
         raise PartitionError(
             where,
