@@ -1,0 +1,1 @@
+"""A partition in the forms that other programs read."""
