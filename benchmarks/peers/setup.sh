@@ -25,7 +25,7 @@ make_environment() {
     command -v "$PYTHON" >/dev/null || fail "$PYTHON is no command; set PYTHON to a Python"
     "$PYTHON" -c "import sys; sys.exit(sys.version_info < (${oldest%.*}, ${oldest#*.}))" ||
         fail "$name needs Python $oldest; $PYTHON is older: set PYTHON to a newer one"
-    mkdir -p "$PEERS" || fail "$PEERS cannot be made; set FEDNLP_PEERS to a folder"
+    mkdir -p "$PEERS" 2>/dev/null || fail "$PEERS cannot be made; set FEDNLP_PEERS to a folder"
     echo "setup.sh: $name goes into $folder, which takes some minutes" >&2
     "$PYTHON" -m venv --clear "$folder" >"$log" 2>&1 &&
         "$folder/bin/python" -m pip install --disable-pip-version-check "$@" >>"$log" 2>&1 ||

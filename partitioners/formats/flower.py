@@ -18,7 +18,7 @@ Local files do as well, with their folder as `dataset`; and so does a `Dataset` 
   this order: text, label | words, tags | question, context, answers, their offsets | input,
   targets. A dot reaches into a column (`answers.text`). Numbers of a `ClassLabel` count by name.
 
-Flower reports its use to its makers unless FLWR_TELEMETRY_ENABLED=0 is set.
+Held-out clients have a partition too; `Partition.held_out` numbers them. Flower reports its use to its makers unless FLWR_TELEMETRY_ENABLED=0 is set.
 """
 
 from __future__ import annotations
@@ -223,5 +223,5 @@ def _partitioner_class() -> type:
 
 def _unfilled() -> Partitioner:
     """One for pickle to fill, as a process of a simulation gets it."""
-    kind = _partitioner_class()
+    kind: Any = _partitioner_class()
     return kind.__new__(kind)
