@@ -18,7 +18,8 @@ Local files do as well, with their folder as `dataset`; and so does a `Dataset` 
   this order: text, label | words, tags | question, context, answers, their offsets | input,
   targets. A dot reaches into a column (`answers.text`). Numbers of a `ClassLabel` count by name.
 
-Held-out clients have a partition too; `Partition.held_out` numbers them. Flower reports its use to its makers unless FLWR_TELEMETRY_ENABLED=0 is set.
+Held-out clients have a partition too; `Partition.held_out` lists them. Flower reports its use to
+its makers unless FLWR_TELEMETRY_ENABLED=0 is set.
 """
 
 from __future__ import annotations
