@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .stable_order import stable_order
+
 TINY = 1e-200  # a concentration below this draws the same one-hot row
 
 
@@ -53,10 +55,10 @@ def deal(
     codes: [N] class of each example. holders, classes, counts: [m]; the counts of a class must
     add up to its examples.
     """
-    width = np.uint16 if codes.size and codes.max() < 2**16 else np.int64  # 2 bytes: radix sort
     order = generator.permutation(len(codes))
-    order = order[np.argsort(codes[order].astype(width), kind="stable")]
-    by_class = np.argsort(classes, kind="stable")
+    below = int(codes.max(initial=0)) + 1
+    order = order[stable_order(codes[order], below)]
+    by_class = stable_order(classes, below)
     owners = np.empty(len(codes), dtype=np.int64)
     owners[order] = np.repeat(holders[by_class], counts[by_class])
     return owners
