@@ -145,7 +145,7 @@ class _Shares:
                 self.where,
                 f"row {other[0]} of the data is not its example ({len(other)} of {len(held)} rows)",
                 f"what it was made from, by the columns {', '.join(self.columns)}",
-                "use the same version of the data set, in the order of its source",
+                "use that version of the data in its order, or leave `columns` out: rows unchecked",
             )
 
 
