@@ -1,8 +1,9 @@
-# Two commands: `make bench` (the main job on the embedded data) and `make test`.
+# `make bench` (the main job on the embedded data), `make test`, and `make flower`: the environment
+# of a peer, for its tests and its benchmark.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench test lint clean
+.PHONY: bench test lint flower clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml
@@ -21,5 +22,8 @@ lint: .venv/installed
 test: lint
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/pytest -n 2 -m "not long"
 
+flower:
+	PYTHON=$(PYTHON) sh benchmarks/peers/setup.sh flwr-datasets
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-peers runs

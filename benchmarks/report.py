@@ -38,9 +38,10 @@ class Report:
     title: str
     facts: dict[str, Any]
     parts: list[str] = field(default_factory=list)
+    package: str = "benchmarks"
 
     def text(self) -> str:
-        command = " ".join([f"python -m benchmarks.{self.name}", *sys.argv[1:]])
+        command = " ".join([f"python -m {self.package}.{self.name}", *sys.argv[1:]])
         machine = ", ".join(f"{name} {value}" for name, value in self.facts.items())
         today = datetime.date.today().isoformat()
         head = [f"# {self.title}", f"`{command}`, {today}; {machine}."]

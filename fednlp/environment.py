@@ -33,7 +33,7 @@ def environment(experiment: Experiment) -> dict[str, Any]:
     return {
         "device": name,
         "threads": torch.get_num_threads(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -134,7 +134,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor's model."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

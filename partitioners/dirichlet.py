@@ -29,8 +29,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arguments import require_alpha, require_labels, require_room
-from .draws import deal, stable_order, urn_classes
+from .draws import deal, urn_classes
 from .partition import Split
+from .stable_order import stable_order
 
 EXTRA_ROUNDS = 16  # beyond one per class; whatever is left then is dealt at random
 
@@ -80,7 +81,7 @@ def _serve(
     """One round: [2, m] what was given; lowers `short` [K] and `remaining` [C] in place by it."""
     queue = generator.permutation(np.flatnonzero(short))
     wishes = urn_classes(alpha, remaining, short[queue], generator)
-    by_class = stable_order(wishes)  # within a class in the order of the queue
+    by_class = stable_order(wishes, len(remaining))  # within a class in the order of the queue
     counts = np.bincount(wishes, minlength=len(remaining))
     rank = np.arange(len(wishes)) - np.repeat(np.cumsum(counts) - counts, counts)
     met = by_class[rank < np.repeat(remaining, counts)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .stable_order import stable_order
+
 TINY = 1e-200  # a concentration below this draws the same one-hot row
 
 
@@ -70,12 +72,6 @@ def fair_counts(
     return np.diff(np.minimum(cuts, total), prepend=0).astype(np.int64)
 
 
-def stable_order(codes: np.ndarray) -> np.ndarray:
-    """[N] int64 that sorts whole numbers `codes` >= 0, equal ones as they come."""
-    narrow = codes.size and codes.max() < 2**16  # 2 bytes: numpy has a radix sort for them
-    return np.argsort(codes.astype(np.uint16) if narrow else codes, kind="stable")
-
-
 def deal(
     codes: np.ndarray,
     holders: np.ndarray,
@@ -89,8 +85,9 @@ def deal(
     add up to its examples.
     """
     order = generator.permutation(len(codes))
-    order = order[stable_order(codes[order])]
-    by_class = stable_order(classes)
+    below = int(codes.max(initial=0)) + 1
+    order = order[stable_order(codes[order], below)]
+    by_class = stable_order(classes, below)
     owners = np.empty(len(codes), dtype=np.int64)
     owners[order] = np.repeat(holders[by_class], counts[by_class])
     return owners

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .histogram import LabelHistogram
+from .stable_order import stable_order
 
 
 def _frozen(values: object, dtype: type = np.int64) -> np.ndarray:
@@ -46,10 +47,10 @@ class Split:
     @classmethod
     def from_owners(cls, owners: np.ndarray, clients: int) -> Split:
         """From the owner of each example, [N] int64 in [0, clients), or -1 for nobody's."""
-        order = np.argsort(owners, kind="stable")
-        order = order[np.searchsorted(owners[order], 0) :]
-        sizes = np.bincount(owners[order], minlength=clients)
-        return cls(order, np.concatenate([[0], np.cumsum(sizes)]))
+        sizes = np.bincount(owners[owners >= 0], minlength=clients)
+        order = stable_order(owners + 1, clients + 1)
+        held = order[len(owners) - int(sizes.sum()) :]
+        return cls(held, np.concatenate([[0], np.cumsum(sizes)]))
 
     def owners(self, examples: int) -> np.ndarray:
         """[examples] int64: the client of each example, -1 for nobody's."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .stable_order import stable_order
+
 
 def repair(
     owners: np.ndarray, clients: int, min_size: int, generator: np.random.Generator
@@ -25,8 +27,8 @@ def repair(
         return owners
     gifts = _gifts(sizes, missing)
     order = generator.permutation(len(owners))
-    order = order[np.argsort(owners[order], kind="stable")]
-    order = order[np.searchsorted(owners[order], 0) :]
+    order = order[stable_order(owners[order] + 1, clients + 1)]
+    order = order[len(owners) - int(sizes.sum()) :]
     starts = np.cumsum(sizes) - sizes
     rank = np.arange(len(order)) - np.repeat(starts, sizes)
     moved = order[rank < np.repeat(gifts, sizes)]

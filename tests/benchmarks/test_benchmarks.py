@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+FLOWER = ROOT / os.environ.get("FEDNLP_PEERS", ".venv-peers") / "flwr-datasets" / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,13 @@ def cache(tmp_path_factory):
         ("usual_way", ["the usual way", "fused optimizer", "the harness", "Clients with sgd"]),
         ("memory", ["| 4 |", "| 20 |"]),
         ("scale", ["| read and check |", "| one round |", "250 clients"]),
+        pytest.param(
+            "peers.flower_partitioning",
+            ["| 10 |", "| 100 |", "raises", "flwr-datasets 0.6.1"],
+            marks=pytest.mark.skipif(
+                not FLOWER.exists(), reason="no environment: run `make flower`"
+            ),
+        ),
     ],
 )
 def test_a_benchmark_prints_its_table(name, rows, cache):
