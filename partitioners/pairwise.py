@@ -46,12 +46,14 @@ def pairwise_distances(partition: Partition, seed: int = 0) -> PairwiseDistances
 
     The order is the leaves of average-linkage clustering, up to `OPTIMAL` clients turned so that
     neighbours are as close as the tree allows (Bar-Joseph et al. 2001).
-    Raises PartitionError if the partition has no label histogram.
+    Raises PartitionError if the partition has no label histogram or no examples.
     """
     from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
     from scipy.spatial.distance import squareform
 
     mixes, filled = label_mixes(require_histogram(partition))
+    if not len(filled):
+        raise PartitionError("train", "no client holds an example", "at least one example")
     chosen = np.arange(len(filled))
     if len(filled) > MOST:
         chosen = np.sort(stream(seed, "pairwise").choice(len(filled), MOST, replace=False))

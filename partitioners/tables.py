@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .comparison import Comparison
+from .errors import PartitionError
 from .partition import Partition
 
 _ASKED = (  # provenance key, its name in a table
@@ -72,11 +73,15 @@ def client_rows(
 
     labels: different labels in train; top: its `top` largest as [name, count], ties by name. Both
     are None where the partition has no label histogram.
+    Raises PartitionError for a client that does not exist.
     """
     sizes = {name: split.sizes() for name, split in partition.splits.items()}
     held_out = set(partition.held_out.tolist())
     rows = []
     for k in range(partition.clients) if clients is None else clients:
+        if not 0 <= k < partition.clients:
+            last = partition.clients - 1
+            raise PartitionError("clients", f"client {k}", f"numbers from 0 to {last}")
         held = None if partition.histogram is None else partition.histogram.client(k)
         largest = None if held is None else sorted(held.items(), key=lambda i: (-i[1], i[0]))[:top]
         rows.append(

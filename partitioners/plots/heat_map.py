@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 TICK = 0.2  # inches that a client's number takes
+PIXELS = 1_000  # about as many as the longest axis has
 
 
 def heat_map(axes: Any, values: np.ndarray, faint: bool = False, square: bool = False) -> Any:
@@ -18,12 +19,13 @@ def heat_map(axes: Any, values: np.ndarray, faint: bool = False, square: bool = 
     shades = LinearSegmentedColormap.from_list("shades", colours)
     norm = PowerNorm(0.5 if faint else 1, 0, 1)
     rows, columns = values.shape
-    # where many columns share few pixels they are smoothed, and rows would run into one another
-    tall = np.repeat(values, max(1, 1_000 // rows), axis=0)
+    # an axis with more cells than pixels is smoothed, both ways: fine cells keep that to their edge
+    fine = np.repeat(values, max(1, PIXELS // rows), axis=0)
+    fine = np.repeat(fine, max(1, PIXELS // columns), axis=1)
     extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
     aspect = "equal" if square else "auto"
     axes.spines[:].set(visible=True, linewidth=0.6)
-    return axes.imshow(tall, cmap=shades, norm=norm, extent=extent, aspect=aspect)
+    return axes.imshow(fine, cmap=shades, norm=norm, extent=extent, aspect=aspect)
 
 
 def share_bar(image: Any, name: str, height: float) -> None:

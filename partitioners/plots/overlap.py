@@ -31,9 +31,10 @@ def plot_overlap(
     rows, columns = _partners_first(matching.a, a.clients), _partners_first(matching.b, b.clients)
     group = -(-max(len(rows), len(columns)) // BLOCKS)
     shares = _grouped(overlap(a, b), rows, columns, group)
+    slim = max(shares.shape) > 3 * min(shares.shape)
     with drawing(target, 11.5, HEIGHT, f"A: {heading(a)}\nB: {heading(b)}") as figure:
         left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-        image = heat_map(left, shares, faint=True, square=True)
+        image = heat_map(left, shares, faint=True, square=not slim)
         for axis, numbers, name in (
             (left.xaxis, columns, "client of B, matched order"),
             (left.yaxis, rows, "client of A"),

@@ -54,8 +54,12 @@ def drawing(target: Path, width: float, height: float, title: str) -> Iterator[A
         pictures = [io.BytesIO() for _ in files]
         figure.savefig(pictures[0], format="png", dpi=DPI)
         figure.savefig(pictures[1], format="svg", dpi=DPI, metadata={"Date": None})
-    for path, picture in zip(files, pictures, strict=True):
-        write_bytes(path, picture.getbuffer())
+    write_bytes(files[0], pictures[0].getbuffer())
+    try:
+        write_bytes(files[1], pictures[1].getbuffer())
+    except PartitionError:
+        files[0].unlink()  # both or none
+        raise
 
 
 def paths(target: Path) -> tuple[Path, Path]:
