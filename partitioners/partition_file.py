@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import secrets
 import zipfile
 import zlib
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import PartitionError
+from .files import write_bytes
 from .histogram import LabelHistogram
 from .partition import Partition, Split
 
@@ -26,7 +24,7 @@ UNREADABLE = (  # what numpy, zipfile and zlib raise on bytes that are no such f
 
 
 def write(partition: Partition, path: Path) -> None:
-    """Write to a temporary name beside `path`, then rename: safe against a kill and a rival.
+    """Write it whole or not at all.
 
     Raises:
         PartitionError: the system does not let it be written.
@@ -54,20 +52,7 @@ def write(partition: Partition, path: Path) -> None:
         }
     buffer = io.BytesIO()  # numpy tells a full disk in many ways
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        found = f"cannot be written ({error.strerror})"
-        raise PartitionError(str(path), found, fix="free space, or make it writable") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    write_bytes(path, buffer.getbuffer())
 
 
 def read(path: Path) -> Partition:

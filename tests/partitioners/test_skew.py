@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from partition_checks import SEEDS, label_arrays
 from scipy.spatial.distance import jensenshannon
 
-from partitioners import LabelHistogram, skew
+from partitioners import LabelHistogram, label_mixes, skew
 from partitioners.skew import gini, measure_skew
 
 
@@ -68,7 +68,7 @@ def test_blocks_of_labels_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     counted = LabelHistogram.count(rng.integers(0, 40, 900), rng.integers(0, 20, 900), 20)
     whole = measure_skew(counted, rng)["js_distance"]
-    monkeypatch.setattr(skew, "BLOCK", 60)
+    monkeypatch.setattr(label_mixes, "BLOCK", 60)
     assert measure_skew(counted, rng)["js_distance"] == pytest.approx(whole, abs=1e-12)
 
 
