@@ -87,7 +87,7 @@ def adopted(foreign: Partition, config: RunConfig, where: str) -> Partition:
     if "test" not in foreign.splits:
         nothing = Split(np.zeros(0), np.zeros(foreign.clients + 1))
         foreign = replace(foreign, splits={**foreign.splits, "test": nothing})
-    if "rows_of" not in foreign.provenance:
+    if "data_fingerprint" not in foreign.provenance:
         foreign = _as_rows(foreign, corpus, where)
     in_run = fitted(foreign, corpus, where).partition
     known = foreign.provenance.get("data_fingerprint") == corpus.fingerprint
