@@ -225,8 +225,10 @@ def export(
         corpus = Experiment(folders.made_with(stored, str(path))).corpus
         tables = examples(stored, corpus, str(path))
     chosen = None if clients is None else client_numbers(clients, stored.clients)
-    for written in export_partition(stored, out, form, examples=tables, clients=chosen):
-        console.print(f"written: {written}", highlight=False, soft_wrap=True)
+    sizes = stored.provenance.get("source_sizes")
+    written = export_partition(stored, out, form, examples=tables, clients=chosen, sizes=sizes)
+    for place in written:
+        console.print(f"written: {place}", highlight=False, soft_wrap=True)
 
 
 def _print_summary(partition: Partition) -> None:
@@ -247,8 +249,10 @@ def import_(
     method: Annotated[str | None, typer.Option(help="which of several in a FedNLP h5")] = None,
 ) -> None:
     """Read a partition of another program, check it against the data, and keep it."""
+    from fednlp.experiment import Experiment
     from fednlp.partitions import folder as folders
-    from fednlp.partitions.exchange import adopted, source_sizes
+    from fednlp.partitions.exchange import adopted
+    from fednlp.partitions.rows import source_sizes
     from partitioners.formats import import_partition
 
     if folders.exists(out):
@@ -258,7 +262,7 @@ def import_(
         if dataset
         else None
     )
-    sizes = source_sizes(config) if config else None
+    sizes = source_sizes(Experiment(config).corpus) if config else None
     foreign = import_partition(file, form, method=method, sizes=sizes)
     if config is None:
         config = folders.made_with(foreign, str(file))

@@ -11,7 +11,7 @@ from fednlp.config import RunConfig
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.partitions.build import measured
-from fednlp.partitions.rows import fitted, hashes, rows, source_split
+from fednlp.partitions.rows import fitted, hashes, rows, source_sizes, source_split
 from partitioners import Partition, Split
 from tasks.data import Corpus
 from tasks.schema import LABEL_COLUMN, SPLITS, TASK_COLUMNS
@@ -113,15 +113,10 @@ def _as_rows(foreign: Partition, corpus: Corpus, where: str) -> Partition:
         content = np.concatenate([hashes(corpus, s) for s in loaded])
         places = _found(split.indices, numbers, name, where)
         splits[name] = Split(split.indices, split.offsets, content[places])
-    provenance = {**foreign.provenance, "rows_of": of, "data_fingerprint": corpus.fingerprint}
+    provenance = {
+        **foreign.provenance,
+        "rows_of": of,
+        "source_sizes": source_sizes(corpus),
+        "data_fingerprint": corpus.fingerprint,
+    }
     return Partition(splits, provenance, foreign.held_out, foreign.histogram)
-
-
-def source_sizes(config: RunConfig) -> dict[str, int]:
-    """How many rows the source splits of `train` and `test` have, as far as they are loaded."""
-    corpus = Experiment(config).corpus
-    sizes: dict[str, int] = {}
-    for split in SPLITS:
-        of = source_split(corpus, split)
-        sizes[of] = max(sizes.get(of, 0), int(rows(corpus, split).max()) + 1)
-    return sizes

@@ -15,6 +15,7 @@ from fednlp.errors import UserError
 from partitioners.partition import Partition, Split
 from tasks.data import Corpus
 from tasks.example_hash import example_hashes
+from tasks.schema import SPLITS
 
 SHARED = ("train", "test")  # the splits that clients have shares of
 
@@ -27,6 +28,18 @@ def source_split(corpus: Corpus, split: str) -> str:
 def rows(corpus: Corpus, split: str) -> np.ndarray:
     """[N] int64: the source row of each loaded example."""
     return corpus.splits[split].data.column("row").to_numpy()
+
+
+def source_sizes(corpus: Corpus) -> dict[str, int]:
+    """Per split that clients have shares of: rows of its source split, up to the last one loaded.
+
+    The examples of a test split cut from train count rows of train.
+    """
+    sizes: dict[str, int] = {}
+    for split in SPLITS:
+        of = source_split(corpus, split)
+        sizes[of] = max(sizes.get(of, 0), int(rows(corpus, split).max()) + 1)
+    return {name: sizes[source_split(corpus, name)] for name in SHARED}
 
 
 def hashes(corpus: Corpus, split: str) -> np.ndarray:
@@ -44,6 +57,7 @@ def portable(partition: Partition, corpus: Corpus) -> Partition:
         **partition.provenance,
         "data_fingerprint": corpus.fingerprint,
         "rows_of": {name: source_split(corpus, name) for name in partition.splits},
+        "source_sizes": source_sizes(corpus),
     }
     return Partition(splits, provenance, partition.held_out, partition.histogram)
 
