@@ -22,6 +22,7 @@ def cache(tmp_path_factory):
         ("usual_way", ["the usual way", "fused optimizer", "the harness", "Clients with sgd"]),
         ("memory", ["| 4 |", "| 20 |"]),
         ("scale", ["| read and check |", "| one round |", "250 clients"]),
+        ("partition_formats", ["| h5, 250 clients |", "| csv, 2 clients |", "| leaf, 2 clients |"]),
     ],
 )
 def test_a_benchmark_prints_its_table(name, rows, cache):
