@@ -25,12 +25,8 @@ UNREADABLE = (  # what numpy, zipfile and zlib raise on bytes that are no such f
 )
 
 
-def write(partition: Partition, path: Path) -> None:
-    """Write to a temporary name beside `path`, then rename: safe against a kill and a rival.
-
-    Raises:
-        PartitionError: the system does not let it be written.
-    """
+def encoded(partition: Partition) -> memoryview:
+    """The bytes of the file, made in memory: numpy tells a full disk in many ways."""
     meta = {
         "format": FORMAT,
         "checksum": partition.checksum,
@@ -52,13 +48,23 @@ def write(partition: Partition, path: Path) -> None:
             "histogram_labels": partition.histogram.labels,
             "histogram_counts": partition.histogram.counts,
         }
-    buffer = io.BytesIO()  # numpy tells a full disk in many ways
+    buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getbuffer()
+
+
+def write(partition: Partition, path: Path) -> None:
+    """Write to a temporary name beside `path`, then rename: safe against a kill and a rival.
+
+    Raises:
+        PartitionError: the system does not let it be written.
+    """
+    content = encoded(partition)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
-            file.write(buffer.getbuffer())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -72,6 +72,11 @@ def test_bad_csv(text: str, what: str, tmp_path: Path) -> None:
     refused(tmp_path / "x.csv", what, train=20, test=5)
 
 
+def test_a_csv_whose_header_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"example_index\xc3,client_id\n1,2\n")
+    refused(tmp_path / "x.csv", "utf-8")
+
+
 def test_csv_as_people_write_it(tmp_path: Path) -> None:
     text = '\ufeffclient_id,note,example_index\r\n2,hello,5\r\n0,,4\r\n2,"a, b",1\r\n'
     (tmp_path / "x.csv").write_bytes(text.encode())
@@ -398,3 +403,49 @@ def test_mutated_files(form: str, tmp_path: Path) -> None:
         finally:
             file.write_bytes(content)
     assert_sound(import_partition(path))
+
+
+def foreign_h5(path: Path) -> None:
+    """As FedNLP writes it, in the oldest layout of HDF5, which has no checksums."""
+    import h5py
+
+    with h5py.File(path, "w", libver="earliest") as file:
+        for method in ("uniform", "niid_label_clients=12_alpha=1.0"):
+            file[f"{method}/n_clients"], file[f"{method}/alpha"] = 12, 1.0
+            for k in range(12):
+                file[f"{method}/partition_data/{k}/train"] = [3 * k, 3 * k + 1]
+                file[f"{method}/partition_data/{k}/test"] = [50 + k] if k % 2 else []
+
+
+def foreign_csv(path: Path) -> None:
+    rows = "".join(f"{i},{i % 7},{'train' if i % 3 else 'test'}\n" for i in range(50))
+    path.write_text("example_index,client_id,split\n" + rows)
+
+
+@pytest.mark.parametrize(
+    ("form", "write"),
+    [
+        ("h5", foreign_h5),
+        ("csv", foreign_csv),
+        (
+            "parquet",
+            lambda path: write_table(path, hash=pyarrow.array([1, 2, 3], pyarrow.uint64())),
+        ),
+    ],
+)
+def test_mutated_files_of_others(form: str, write, tmp_path: Path) -> None:
+    write(tmp_path / "x")
+    content = (tmp_path / "x").read_bytes()
+    sizes = {"train": 50, "test": 50}
+    method = "uniform" if form == "h5" else None
+    assert_sound(import_partition(tmp_path / "x", form, method=method, sizes=sizes))
+    for seed in seeds(200):
+        (tmp_path / "x").write_bytes(mutated(content, seed))
+        try:
+            read = import_partition(tmp_path / "x", form, method=method, sizes=sizes)
+        except PartitionError as error:
+            assert "\n" not in str(error) and str(tmp_path) in str(error), f"seed {seed}"
+        else:
+            assert_sound(read)
+            for name, split in read.splits.items():
+                assert split.indices.max(initial=-1) < sizes[name], f"seed {seed}"
