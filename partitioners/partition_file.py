@@ -23,12 +23,8 @@ UNREADABLE = (  # what numpy, zipfile and zlib raise on bytes that are no such f
 )
 
 
-def write(partition: Partition, path: Path) -> None:
-    """Write it whole or not at all.
-
-    Raises:
-        PartitionError: the system does not let it be written.
-    """
+def encoded(partition: Partition) -> memoryview:
+    """The bytes of the file, made in memory: numpy tells a full disk in many ways."""
     meta = {
         "format": FORMAT,
         "checksum": partition.checksum,
@@ -50,9 +46,18 @@ def write(partition: Partition, path: Path) -> None:
             "histogram_labels": partition.histogram.labels,
             "histogram_counts": partition.histogram.counts,
         }
-    buffer = io.BytesIO()  # numpy tells a full disk in many ways
+    buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_bytes(path, buffer.getbuffer())
+    return buffer.getbuffer()
+
+
+def write(partition: Partition, path: Path) -> None:
+    """Write it whole or not at all.
+
+    Raises:
+        PartitionError: the system does not let it be written.
+    """
+    write_bytes(path, encoded(partition))
 
 
 def read(path: Path) -> Partition:

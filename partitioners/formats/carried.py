@@ -76,7 +76,8 @@ class Carried:
             "histogram": (dict, type(None)), "seal": str,
         }  # fmt: skip
         for key, kind in kinds.items():
-            if not isinstance(found.get(key), kind) or isinstance(found[key], bool):
+            value = found.get(key, ...)
+            if not isinstance(value, kind) or isinstance(value, bool):
                 raise PartitionError(where, f"{key} is missing or of the wrong kind")
         clients, held_out = found["clients"], flat_numbers(where, "held_out", [found["held_out"]])
         if not 1 <= clients <= MOST_CLIENTS:

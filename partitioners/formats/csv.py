@@ -48,7 +48,7 @@ def read(path: Path, request: Request) -> Partition:
         kinds = dict(zip(COLUMNS, (number, number, pyarrow.string()), strict=True))
         options = csv.ConvertOptions(column_types=kinds, null_values=[], check_utf8=True)
         table = csv.read_csv(path, convert_options=options)
-    names = table.column_names
+        names = table.column_names  # may be no UTF-8 either
     for column in COLUMNS[:2]:
         if names.count(column) != 1:
             found = f"columns {', '.join(map(str, names[:8]))}"

@@ -57,7 +57,7 @@ def read(path: Path, request: Request) -> Partition:
             content = json.loads(file.read_text(encoding="utf-8"))
         other, rows = _rows(str(file), content)
         name = other.more.get("split")
-        if name in shares or not isinstance(name, str):
+        if not isinstance(name, str) or name in shares:
             raise PartitionError(str(file), f"split {str(name)[:40]!r} twice or without a name")
         if carry is not None and other.seal != carry.seal:
             raise PartitionError(str(file), "is not of the same partition as its neighbours")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..partition import Partition
+from ..partition_file import encoded
 from .format import Export, Format, Request
 
 
 def write(export: Export, path: Path) -> None:
-    export.partition.save(path)
+    path.write_bytes(encoded(export.partition))
 
 
 def read(path: Path, request: Request) -> Partition:

@@ -30,6 +30,7 @@ def cache(tmp_path_factory):
                 not FLOWER.exists(), reason="no environment: run `make flower`"
             ),
         ),
+        ("partition_formats", ["| h5, 250 clients |", "| csv, 2 clients |", "| leaf, 2 clients |"]),
     ],
 )
 def test_a_benchmark_prints_its_table(name, rows, cache):
