@@ -53,6 +53,7 @@ def drawing(target: Path, width: float, height: float, title: str) -> Iterator[A
         yield figure
         pictures = [io.BytesIO() for _ in files]
         figure.savefig(pictures[0], format="png", dpi=DPI)
+        figure.set_layout_engine("none")  # it is laid out, for both alike
         figure.savefig(pictures[1], format="svg", dpi=DPI, metadata={"Date": None})
     write_bytes(files[0], pictures[0].getbuffer())
     try:
@@ -70,8 +71,8 @@ def paths(target: Path) -> tuple[Path, Path]:
 def heading(partition: Partition, *more: str) -> str:
     """Data set, partitioner, parameters, clients and seed, as far as they are known."""
     known = partition.provenance
-    parts = [str(known["dataset"])] if known.get("dataset") else []
-    parts += [method(partition), f"{partition.clients:,} clients"]
+    parts = [printable(str(known["dataset"]), 50)] if known.get("dataset") else []
+    parts += [printable(method(partition), 100), f"{partition.clients:,} clients"]
     parts += [f"seed {known['seed']}"] if known.get("seed") is not None else []
     return "; ".join([*parts, *more])
 
@@ -91,8 +92,9 @@ def printable(text: str, most: int = 28) -> str:
 
 
 def _wrapped(title: str, width: float) -> str:
-    lines = [printable(line, 400) for line in title.split("\n")]
-    return "\n".join(textwrap.fill(line, int(width * 11)) for line in lines)
+    letters = int(width * 11)
+    lines = [printable(line, 2 * letters) for line in title.split("\n")]
+    return "\n".join(textwrap.fill(line, letters) for line in lines)
 
 
 def plain_logarithmic(axis: Any) -> None:

@@ -78,51 +78,42 @@ def texts(svg: Path) -> list[str]:
 
 
 @pytest.fixture
-def overlapping(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Pairs of texts of one axis, or of the whole figure, that touch in a written PNG."""
-    from matplotlib.figure import Figure
+def touching(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[tuple[str, str]]]:
+    """A function: the pairs of texts in the PNGs drawn so far that overlap or leave the picture."""
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.text import Text
 
-    found: list[tuple[str, str]] = []
-    write = Figure.savefig
+    drawn: dict[int, dict[int, tuple[str, Any, Any]]] = {}  # the last drawing, after layout
+    draw = Text.draw
 
-    def checked(self: Any, file: Any, **options: Any) -> None:
-        write(self, file, **options)
-        if options["format"] != "png":
-            return
-        renderer = self.canvas.get_renderer()
-        boxes = [
-            (text.get_text(), text.get_window_extent(renderer).shrunk(0.98, 0.9))
-            for text in self.findobj(lambda item: hasattr(item, "get_text"))
-            if text.get_text() and text.get_visible() and drawn(text)
-        ]
-        width, height = self.bbox.width, self.bbox.height
-        for number, (text, box) in enumerate(boxes):
-            if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height:
-                found.append((text, "the edge"))
-            found.extend(
-                (text, other) for other, place in boxes[number + 1 :] if box.overlaps(place)
-            )
+    def noted(self: Any, renderer: Any) -> None:
+        draw(self, renderer)
+        if isinstance(renderer, RendererAgg) and self.get_visible() and self.get_text():
+            box = self.get_window_extent(renderer).shrunk(0.98, 0.9)
+            page = drawn.setdefault(id(renderer), {})
+            page[id(self)] = (self.get_text(), box, renderer)
 
-    def drawn(text: Any) -> bool:
-        """Ticks beyond the limits of their axis are there but not drawn."""
-        axes = text.axes
-        if axes is None:
-            return True
-        for axis in (axes.xaxis, axes.yaxis):
-            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
-                if text in (tick.label1, tick.label2):
-                    low, high = sorted(axis.get_view_interval())
-                    return low <= tick.get_loc() <= high
-        return True
+    monkeypatch.setattr(Text, "draw", noted)
 
-    monkeypatch.setattr(Figure, "savefig", checked)
+    def found() -> list[tuple[str, str]]:
+        pairs = []
+        assert drawn
+        for page_texts in drawn.values():
+            boxes = list(page_texts.values())
+            for number, (text, box, page) in enumerate(boxes):
+                if min(box.x0, box.y0) < 0 or box.x1 > page.width or box.y1 > page.height:
+                    pairs.append((text, "the edge"))
+                rest = boxes[number + 1 :]
+                pairs += [(text, other) for other, place, _ in rest if box.overlaps(place)]
+        return pairs
+
     return found
 
 
 @pytest.mark.parametrize("plot", PLOTS)
-@pytest.mark.parametrize(("clients", "classes"), [(1, 1), (6, 2), (6, 60), (100, 20), (1000, 10)])
+@pytest.mark.parametrize(("clients", "classes"), [(1, 1), (6, 60), (1000, 2)])
 def test_every_picture_is_written_twice_and_legible(
-    plot: Callable, clients: int, classes: int, tmp_path: Path, overlapping: list
+    plot: Callable, clients: int, classes: int, tmp_path: Path, touching: Callable
 ) -> None:
     partition = made(clients, classes)
     png, svg = plot(partition, tmp_path / "deep" / "a=0.5 picture")
@@ -132,16 +123,15 @@ def test_every_picture_is_written_twice_and_legible(
     assert 900 <= width <= 1600 and 350 <= height <= 1600
     assert svg.stat().st_size < 2_000_000
     assert f"some_data; dirichlet, alpha=0.5; {clients:,} clients; seed 0" in " ".join(texts(svg))
-    assert not overlapping
+    assert not touching()
 
 
 def test_labels_are_named_and_many_summed_up(tmp_path: Path) -> None:
-    few = texts(plot_labels(made(6, 40), tmp_path / "few")[1])
-    many = texts(plot_labels(made(6, 41), tmp_path / "many")[1])
-    assert sum(text.startswith("label ") for text in few) == 40 + 1  # and the name of the axis
-    assert not any("others" in text for text in few)
-    assert sum(text.startswith("label ") for text in many) == 39 + 1
+    many = texts(plot_labels(made(3, 41), tmp_path / "many")[1])
+    assert sum(text.startswith("label ") for text in many) == 39 + 1  # and the name of the axis
     assert any(text.startswith("2 others ") for text in many)
+    few = labels_file.label_table(made(3, 40), np.arange(3))[0]
+    assert sorted(few) == sorted(f"label {n}" for n in range(40))
 
 
 def test_shares_of_the_heat_map_are_those_of_the_clients() -> None:
@@ -166,13 +156,21 @@ def test_a_sample_of_many_clients_says_so(tmp_path: Path, monkeypatch: pytest.Mo
         assert any(text.endswith("20 of them shown") for text in texts(svg))
 
 
-@pytest.mark.parametrize("name", ["uniform", "quantity", "dirichlet_per_class"])
-@pytest.mark.parametrize("clients", [6, 30, 31, 500])
-def test_sizes(name: str, clients: int, tmp_path: Path, overlapping: list) -> None:
+@pytest.mark.parametrize(
+    ("name", "clients"),
+    [
+        ("dirichlet_per_class", 6),
+        ("quantity", 30),
+        ("dirichlet_per_class", 31),
+        ("quantity", 500),
+        ("uniform", 500),
+    ],
+)
+def test_sizes(name: str, clients: int, tmp_path: Path, touching: Callable) -> None:
     partition = made(clients, name=name)
     written = texts(plot_sizes(partition, tmp_path / "sizes")[1])
     gini = partition.provenance["achieved"]["sizes"]["gini"]
-    assert f"Gini coefficient {gini:.3f}" in written and not overlapping
+    assert f"Gini coefficient {gini:.3f}" in written and not touching()
     sizes = partition.splits["train"].sizes()
     if clients == 6:
         assert {f"{size:,}" for size in sizes} <= set(written)
@@ -193,10 +191,9 @@ def test_overlap_names_both_and_their_distances(tmp_path: Path) -> None:
     assert f"A: {heading(a)} B: {heading(b)}" in " ".join(written)
     mean = np.mean(compare(a, b).matching.distances or ())
     assert f"JS distance of label mixes, mean {mean:.3f}" in written
-    written = texts(plot_overlap(a, a, compare(a, a), tmp_path / "one")[1])
-    assert written.count("100%") == 7  # six partners, and the scale
     bare = Partition(a.splits, a.provenance)
     written = texts(plot_overlap(bare, bare, compare(bare, bare), tmp_path / "bare")[1])
+    assert written.count("100%") == 7  # six partners, and the scale
     assert not any("label mixes" in text for text in written)
 
 
@@ -205,11 +202,11 @@ def sweep(*alphas: float, name: str = "dirichlet") -> list[tuple[float, dict]]:
     return list(zip(alphas, achieved, strict=True))
 
 
-def test_sweep(tmp_path: Path, overlapping: list) -> None:
-    lines = {f"family {n}": sweep(0.01, 100, 1, 1) for n in range(8)}
+def test_sweep(tmp_path: Path, touching: Callable) -> None:
+    lines = {f"family {n}": sweep(0.01, 100, 1) for n in range(5)}
     written = texts(plot_sweep(lines, "some_data; 6 clients", tmp_path / "sweep")[1])
     assert {"some_data; 6 clients", "alpha", "0.01", "100", *lines} <= set(written)
-    assert not overlapping
+    assert not touching()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +223,7 @@ def test_sweep_of_nothing(lines: dict, line: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("plot", [plot_labels, overlap_with_another])
 def test_the_same_picture_is_the_same_bytes(plot: Callable, tmp_path: Path) -> None:
     """Also where the program has its own style."""
     import matplotlib
@@ -282,13 +279,14 @@ HOSTILE = [
 ]
 
 
-def test_any_name_can_be_drawn(tmp_path: Path, overlapping: list) -> None:
+def test_any_name_can_be_drawn(tmp_path: Path, touching: Callable) -> None:
     partition = made(6, len(HOSTILE), names=HOSTILE)
-    partition.provenance |= {"dataset": "d$a\nta" * 60, "parameters": {"alpha": "<x>", "b": None}}
+    odd = {"dataset": "d$a\nta" * 60, "parameters": {"alpha": "<x>", "b": None}}
+    partition.provenance.update(odd)
     for plot in PLOTS:
         _, svg = plot(partition, tmp_path / plot.__name__)
         assert any("$" in text for text in texts(svg))
-    assert not overlapping
+    assert not touching()
 
 
 def test_printable() -> None:
