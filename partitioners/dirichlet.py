@@ -9,8 +9,8 @@ classification", section 2; FedNLP (Lin et al. 2022), section 3.2:
 The classes run out, and what is done then decides the split. Hsu's clients draw one after the
 other, so the last are fed what nobody wanted. Here all clients are served in rounds:
 
-1. every client states how many it wants of each class, from its q_k;
-2. each class serves those wishes, in a seeded order, until it is empty;
+1. every client states which classes it wants, one for each example it is short of, from its q_k;
+2. each class serves those wishes, in a seeded order of the clients, until it is empty;
 3. clients that are still short draw again, q ~ Dir(alpha * r) with r = the shares of what
    remains, so a top-up is in proportion to what remains and as skewed as the first draw.
 
@@ -29,10 +29,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arguments import require_alpha, require_labels, require_room
-from .draws import deal, dirichlet_rows
+from .draws import deal, stable_order, urn_classes
 from .partition import Split
 
-BLOCK = 2_000_000  # entries of a [clients, classes] block held at once
 EXTRA_ROUNDS = 16  # beyond one per class; whatever is left then is dealt at random
 
 
@@ -63,46 +62,36 @@ def dirichlet(
     _, codes, remaining = np.unique(labels, return_inverse=True, return_counts=True)
     short = np.full(clients, len(labels) // clients)
     short[generator.permutation(clients)[: len(labels) % clients]] += 1
-    served: list[np.ndarray] = []  # [3, m]: client, class, count
+    served: list[np.ndarray] = []  # [2, m]: client and class of one example each
     for _ in range(len(remaining) + EXTRA_ROUNDS):
         if not short.any():
             break
-        _serve(alpha, short, remaining, served, generator)
+        served.append(_serve(alpha, short, remaining, generator))
     if short.any():
-        _deal_the_rest(short, remaining, served, generator)
-    holders, classes, counts = np.concatenate(served, axis=1)
-    return Split.from_owners(deal(codes, holders, classes, counts, generator), clients)
+        served.append(_deal_the_rest(short, remaining, generator))
+    holders, classes = np.concatenate(served, axis=1)
+    owners = deal(codes, holders, classes, np.ones_like(holders), generator)
+    return Split.from_owners(owners, clients)
 
 
 def _serve(
-    alpha: float,
-    short: np.ndarray,
-    remaining: np.ndarray,
-    served: list[np.ndarray],
-    generator: np.random.Generator,
-) -> None:
-    """One round; lowers `short` [K] and `remaining` [C] in place by what it appends."""
-    open_classes = np.flatnonzero(remaining)
-    concentration = alpha * (remaining[open_classes] / remaining.sum())
+    alpha: float, short: np.ndarray, remaining: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """One round: [2, m] what was given; lowers `short` [K] and `remaining` [C] in place by it."""
     queue = generator.permutation(np.flatnonzero(short))
-    step = max(1, BLOCK // len(open_classes))
-    for start in range(0, len(queue), step):
-        block = queue[start : start + step]
-        mixes = dirichlet_rows(concentration, len(block), generator)
-        wishes = np.cumsum(generator.multinomial(short[block], mixes), axis=0)
-        met = np.diff(np.minimum(wishes, remaining[open_classes]), axis=0, prepend=0)
-        short[block] -= met.sum(axis=1)
-        remaining[open_classes] -= met.sum(axis=0)
-        rows, columns = np.nonzero(met)
-        served.append(np.stack([block[rows], open_classes[columns], met[rows, columns]]))
+    wishes = urn_classes(alpha, remaining, short[queue], generator)
+    by_class = stable_order(wishes)  # within a class in the order of the queue
+    counts = np.bincount(wishes, minlength=len(remaining))
+    rank = np.arange(len(wishes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    met = by_class[rank < np.repeat(remaining, counts)]
+    given = np.stack([np.repeat(queue, short[queue])[met], wishes[met]])
+    short -= np.bincount(given[0], minlength=len(short))
+    remaining -= np.bincount(given[1], minlength=len(remaining))
+    return given
 
 
 def _deal_the_rest(
-    short: np.ndarray,
-    remaining: np.ndarray,
-    served: list[np.ndarray],
-    generator: np.random.Generator,
-) -> None:
+    short: np.ndarray, remaining: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
     classes = generator.permutation(np.repeat(np.arange(len(remaining)), remaining))
-    holders = np.repeat(np.arange(len(short)), short)
-    served.append(np.stack([holders, classes, np.ones_like(classes)]))
+    return np.stack([np.repeat(np.arange(len(short)), short), classes])

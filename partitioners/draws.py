@@ -1,4 +1,4 @@
-"""The three draws that every partitioner is built from: Dirichlet rows, fair rounding, dealing."""
+"""The draws that partitioners are built from: Dirichlet rows, urns, fair rounding, dealing."""
 
 from __future__ import annotations
 
@@ -26,6 +26,35 @@ def dirichlet_rows(
     return weights / weights.sum(axis=1, keepdims=True)
 
 
+def urn_classes(
+    alpha: float, supply: np.ndarray, sizes: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Classes of sizes[k] examples from q_k ~ Dir(alpha * p), p = supply / sum(supply), for each k.
+
+    supply: [C] counts; sizes: [K]. Returns [sum(sizes)] int64, client after client. The mixes q_k
+    are never formed: example i of a client is a new draw from p with probability
+    alpha / (alpha + i), else a copy of one of its i predecessors. This Polya urn (Blackwell and
+    MacQueen 1973) has exactly the law of Categorical(q_k) with q_k integrated out, and its cost
+    does not depend on the number of classes.
+    """
+    total = int(sizes.sum())
+    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    places = np.arange(total)
+    before = places - starts
+    ticket = generator.random(total) * (alpha + before)
+    new = ticket >= before
+    classes = np.zeros(total, dtype=np.int64)
+    picks = generator.integers(int(supply.sum()), size=int(new.sum()))
+    classes[new] = np.repeat(np.arange(len(supply)), supply)[picks]
+    copies = np.flatnonzero(~new)
+    source = places
+    source[copies] = starts[copies] + ticket[copies].astype(np.int64)
+    while len(copies):  # copies of copies: each turn halves what is left of every path
+        source[copies] = source[source[copies]]
+        copies = copies[~new[source[copies]]]
+    return classes[source]
+
+
 def fair_counts(
     weights: np.ndarray, total: int | np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
@@ -41,6 +70,12 @@ def fair_counts(
     return np.diff(np.minimum(cuts, total), prepend=0).astype(np.int64)
 
 
+def stable_order(codes: np.ndarray) -> np.ndarray:
+    """[N] int64 that sorts whole numbers `codes` >= 0, equal ones as they come."""
+    narrow = codes.size and codes.max() < 2**16  # 2 bytes: numpy has a radix sort for them
+    return np.argsort(codes.astype(np.uint16) if narrow else codes, kind="stable")
+
+
 def deal(
     codes: np.ndarray,
     holders: np.ndarray,
@@ -53,10 +88,9 @@ def deal(
     codes: [N] class of each example. holders, classes, counts: [m]; the counts of a class must
     add up to its examples.
     """
-    width = np.uint16 if codes.size and codes.max() < 2**16 else np.int64  # 2 bytes: radix sort
     order = generator.permutation(len(codes))
-    order = order[np.argsort(codes[order].astype(width), kind="stable")]
-    by_class = np.argsort(classes, kind="stable")
+    order = order[stable_order(codes[order])]
+    by_class = stable_order(classes)
     owners = np.empty(len(codes), dtype=np.int64)
     owners[order] = np.repeat(holders[by_class], counts[by_class])
     return owners

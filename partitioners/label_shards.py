@@ -131,14 +131,15 @@ def _choices(
     chosen = np.empty((clients, each), dtype=np.int64)
     weights = np.empty((0, len(slots)))
     step = max(1, BLOCK // len(slots))
-    for k in range(clients):
-        if k % step == 0:
-            weights = generator.standard_exponential((min(step, clients - k), len(slots)))
-        with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # no shards left: an infinite key
+        for k in range(clients):
+            if k % step == 0:
+                weights = generator.standard_exponential((min(step, clients - k), len(slots)))
             keys = weights[k % step] / left  # smallest keys: a weighted draw of different labels
-        keys[left == clients - k] = -1.0
-        chosen[k] = np.argpartition(keys, each - 1)[:each]
-        left[chosen[k]] -= 1
+            keys[left == clients - k] = -1.0
+            mine = keys.argpartition(each - 1)[:each]
+            chosen[k] = mine
+            left[mine] -= 1
     return generator.permutation(chosen)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from partition_checks import histogram, shares
+from scipy.stats import chi2_contingency
 
 from partitioners import dirichlet
 from partitioners.skew import measure_skew
@@ -80,13 +81,41 @@ def test_two_classes_two_clients_swap_nothing_needlessly() -> None:
     assert len({str(mix) for mix in mixes}) == 2
 
 
-def test_blocks_do_not_change_the_invariants(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
+def test_many_classes_cost_no_more_than_the_examples() -> None:
+    """A dense [clients, classes] block would take 3 GB here."""
+    labels = np.random.default_rng(0).permutation(20_000) % 19_000
+    split = dirichlet(labels, 20_000, np.random.default_rng(0), alpha=0.3)
+    assert (split.sizes() == 1).all() and sorted(split.indices) == list(range(20_000))
 
-    monkeypatch.setattr(sys.modules["partitioners.dirichlet"], "BLOCK", 17)
-    split = dirichlet(LABELS[:3000], 100, np.random.default_rng(0), alpha=0.3)
-    assert (split.sizes() == 30).all()
-    assert sorted(split.indices) == list(range(3000))
+
+@pytest.mark.parametrize("alpha", [0.3, 3.0])
+def dense(labels: np.ndarray, clients: int, alpha: float, rng: np.random.Generator) -> np.ndarray:
+    """The split in words: mixes formed, wishes drawn from them, served client by client."""
+    left, short = np.bincount(labels), np.full(clients, len(labels) // clients)
+    held = np.zeros((clients, len(left)), dtype=np.int64)
+    while short.any():
+        wishes = np.zeros_like(held)
+        for k in np.flatnonzero(short):
+            q = rng.dirichlet(alpha * left[left > 0] / left.sum())
+            wishes[k, left > 0] = rng.multinomial(short[k], q)
+        for k in rng.permutation(clients):
+            met = np.minimum(wishes[k], left)
+            held[k], left, short[k] = held[k] + met, left - met, short[k] - met.sum()
+    return held
+
+
+@pytest.mark.parametrize("alpha", [0.3, 3.0])
+def test_same_law_as_dense_mixes(alpha: float) -> None:
+    labels = np.repeat([0, 1, 2], [10, 8, 6])
+    rng, seen = np.random.default_rng(7), []
+    for seed in range(1500):
+        ours = dirichlet(labels, 4, np.random.default_rng(seed), alpha=alpha)
+        tables = histogram(labels, ours), dense(labels, 4, alpha, rng)
+        seen.append([(t[0, 0], t[3, 2], (t > 0).sum(), (t.max(axis=1) == 6).sum()) for t in tables])
+    for mine, theirs in np.array(seen).transpose(2, 1, 0):
+        counts = np.stack([np.bincount(x, minlength=13) for x in (mine, theirs)])
+        counts = counts[:, counts.sum(axis=0) >= 10]
+        assert chi2_contingency(counts).pvalue > 1e-3
 
 
 def test_measured_on_what_is_held() -> None:

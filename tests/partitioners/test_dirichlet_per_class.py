@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from partition_checks import histogram
+from scipy.stats import chi2_contingency, chisquare
 
 from partitioners import dirichlet_per_class
+from partitioners.dirichlet_per_class import _holders
+from partitioners.draws import dirichlet_rows, fair_counts
 
 
 def literal(labels: np.ndarray, clients: int, alpha: float, rng: np.random.Generator) -> np.ndarray:
@@ -39,6 +44,56 @@ def test_same_law_as_the_literal_transcription(alpha: float) -> None:
     for level in (0.1, 0.25, 0.5, 0.75, 0.9, 0.99):  # the whole distribution of client sizes
         a, b = (np.quantile(x.sum(axis=2), level) for x in (ours, theirs))
         assert a == pytest.approx(b, rel=0.12, abs=4)
+
+
+def counts_per_class(alpha: float, clients: int, size: int, classes: int) -> np.ndarray:
+    """[classes, clients]: classes of equal size are independent draws of one law."""
+    sizes = np.full(classes, size)
+    holders = _holders(alpha, clients, sizes, np.random.default_rng(1))
+    table = np.zeros((classes, clients), dtype=np.int64)
+    np.add.at(table, (np.repeat(np.arange(classes), sizes), holders), 1)
+    return table
+
+
+def first_largest_number_and_span(table: np.ndarray) -> np.ndarray:
+    """[4, classes] about the holders of each class."""
+    held = table > 0
+    first, last = held.argmax(axis=1), held.shape[1] - held[:, ::-1].argmax(axis=1)
+    return np.stack([first, table.max(axis=1), held.sum(axis=1), last - first])
+
+
+@pytest.mark.parametrize("size", [2, 5])
+@pytest.mark.parametrize("alpha", [0.05, 1.0, 30.0])
+@pytest.mark.parametrize("groups", [1, 8])
+def test_shares_drawn_where_they_are_needed_have_the_law_of_all_shares(
+    alpha: float, groups: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["partitioners.dirichlet_per_class"], "GROUPS", groups)
+    clients, classes = 47, 4000  # 47 is halved unevenly
+    ours, rng = counts_per_class(alpha, clients, size, classes), np.random.default_rng(11)
+    shares = dirichlet_rows(np.full(clients, alpha), classes, rng)
+    dense = np.array([fair_counts(row, size, rng) for row in shares])
+    pairs = zip(*map(first_largest_number_and_span, (ours, dense)), strict=True)
+    for number, (mine, theirs) in enumerate(pairs):
+        counts = np.stack([np.bincount(x, minlength=clients + 1) for x in (mine, theirs)])
+        assert counts.max() < 0.99 * classes or number > 0
+        counts = counts[:, counts.sum(axis=0) >= 10]
+        assert counts.shape[1] == 1 or chi2_contingency(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("clients", [7, 100])
+def test_clients_beyond_the_examples_of_a_class_are_all_equally_likely(clients: int) -> None:
+    assert chisquare(counts_per_class(0.5, clients, 1, 9000).sum(axis=0)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("alpha", [1e-300, 1e-9, 1e9, 1.7e308])
+def test_absurd_alphas_with_more_clients_than_examples_of_a_class(alpha: float) -> None:
+    sizes = np.array([1, 2, 30, 1])
+    holders = _holders(alpha, 5000, sizes, np.random.default_rng(0))
+    assert holders.min() >= 0 and holders.max() < 5000
+    parts = np.split(holders, np.cumsum(sizes)[:-1])
+    assert all((np.diff(part) >= 0).all() for part in parts)
+    assert len(set(parts[2])) == (1 if alpha < 1 else 30)
 
 
 def test_no_client_is_favoured_when_classes_are_smaller_than_the_federation() -> None:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from partition_checks import ALPHAS, SEEDS
+from scipy.stats import chisquare, dirichlet_multinomial
 
-from partitioners.draws import dirichlet_rows, fair_counts
+from partitioners.draws import deal, dirichlet_rows, fair_counts, stable_order, urn_classes
 from partitioners.streams import stream
 
 
@@ -36,6 +37,58 @@ def test_tiny_concentration_picks_classes_in_proportion() -> None:
     rows = dirichlet_rows(1e-9 * np.array([0.7, 0.3]), 4000, np.random.default_rng(0))
     assert ((rows > 1 - 1e-9).sum(axis=1) == 1).all()
     assert abs((rows[:, 0] > 0.5).mean() - 0.7) < 0.03
+
+
+@pytest.mark.parametrize("alpha", [0.2, 2.0, 40.0])
+def test_urn_has_the_law_of_the_dirichlet_multinomial(alpha: float) -> None:
+    """Every count vector of a client against its exact probability."""
+    supply, size, clients = np.array([5, 0, 3, 2]), 4, 30_000
+    drawn = urn_classes(alpha, supply, np.full(clients, size), np.random.default_rng(3))
+    tables = np.array([np.bincount(row, minlength=4) for row in drawn.reshape(clients, size)])
+    assert (tables[:, 1] == 0).all()
+    vectors, seen = np.unique(tables[:, [0, 2, 3]], axis=0, return_counts=True)
+    law = dirichlet_multinomial(alpha * np.array([0.5, 0.3, 0.2]), size)
+    expected = np.array([law.pmf(v) for v in vectors]) * clients
+    rare = expected < 8
+    assert abs(seen[rare].sum() - expected[rare].sum()) < 5 * np.sqrt(expected[rare].sum() + 8)
+    seen, expected = seen[~rare], expected[~rare]
+    assert chisquare(seen, expected * seen.sum() / expected.sum()).pvalue > 1e-3
+
+
+def test_urn_has_the_moments_of_dense_mixes_for_large_and_unequal_clients() -> None:
+    supply, alpha = np.array([50, 30, 15, 5]), 0.7
+    sizes = np.tile([1, 10, 300, 0], 4000)
+    drawn = urn_classes(alpha, supply, sizes, np.random.default_rng(4))
+    table = np.zeros((len(sizes), 4))
+    np.add.at(table, (np.repeat(np.arange(len(sizes)), sizes), drawn), 1)
+    assert (table.sum(axis=1) == sizes).all()
+    p = supply / 100
+    for size in (1, 10, 300):
+        mixes = table[sizes == size] / size
+        variance = p * (1 - p) / size * (size + alpha) / (1 + alpha)
+        assert np.allclose(mixes.mean(axis=0), p, atol=0.03)
+        assert np.allclose(mixes.var(axis=0), variance, rtol=0.12)
+
+
+def test_urn_follows_long_chains_of_copies() -> None:
+    one = urn_classes(
+        1e-300, np.array([3, 0, 4]), np.array([50_000, 3, 1]), np.random.default_rng()
+    )
+    assert len(set(one[:50_000])) == len(set(one[50_000:50_003])) == 1
+    new = urn_classes(1e300, np.array([3, 0, 4]), np.array([50_000]), np.random.default_rng(0))
+    assert abs((new == 0).mean() - 3 / 7) < 0.01
+
+
+@pytest.mark.parametrize("top", [5, 70_000])  # below and above what 2 bytes hold
+def test_stable_order_and_deal(top: int) -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, top, 300)
+    codes[0] = top
+    assert (stable_order(codes) == np.argsort(codes, kind="stable")).all()
+    holders = rng.integers(0, 9, 300)
+    owners = deal(codes, holders, codes, np.ones(300, dtype=np.int64), rng)
+    for label in np.unique(codes):
+        assert sorted(owners[codes == label]) == sorted(holders[codes == label])
 
 
 @settings(deadline=None, max_examples=150)
