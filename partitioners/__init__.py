@@ -16,6 +16,7 @@ from .dirichlet_per_class import DirichletPerClassParameters, dirichlet_per_clas
 from .errors import PartitionError
 from .histogram import LabelHistogram
 from .label_shards import LabelShardsParameters, label_shards
+from .legacy_fednlp import LegacyFednlpParameters, legacy_fednlp
 from .make import make_partition, remeasured
 from .natural import NaturalParameters, natural
 from .partition import Partition, Split
@@ -31,6 +32,7 @@ __all__ = [
     "DirichletPerClassParameters",
     "LabelHistogram",
     "LabelShardsParameters",
+    "LegacyFednlpParameters",
     "NaturalParameters",
     "Partition",
     "PartitionError",
@@ -44,6 +46,7 @@ __all__ = [
     "dirichlet_per_class",
     "find_partitioner",
     "label_shards",
+    "legacy_fednlp",
     "make_partition",
     "natural",
     "quantity",
