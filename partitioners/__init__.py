@@ -13,6 +13,7 @@ generator. It has the name of its file, and `partitioners.dirichlet` is the func
 from .cluster import ClusterParameters, cluster, cluster_labels
 from .dirichlet import DirichletParameters, dirichlet
 from .dirichlet_per_class import DirichletPerClassParameters, dirichlet_per_class
+from .effective_alpha import effective_alpha
 from .errors import PartitionError
 from .histogram import LabelHistogram
 from .label_shards import LabelShardsParameters, label_shards
@@ -22,6 +23,7 @@ from .natural import NaturalParameters, natural
 from .partition import Partition, Split
 from .quantity import QuantityParameters, quantity
 from .specs import PARTITIONERS, PartitionerSpec, find_partitioner
+from .target_skew import find_alpha, parse_target
 from .text_features import text_features
 from .uniform import UniformParameters, uniform
 
@@ -44,11 +46,14 @@ __all__ = [
     "cluster_labels",
     "dirichlet",
     "dirichlet_per_class",
+    "effective_alpha",
+    "find_alpha",
     "find_partitioner",
     "label_shards",
     "legacy_fednlp",
     "make_partition",
     "natural",
+    "parse_target",
     "quantity",
     "remeasured",
     "text_features",

@@ -15,6 +15,7 @@ import numpy as np
 from .arguments import require_count, require_labels, require_room, require_rows
 from .cluster import ClusterParameters, cluster_labels
 from .dirichlet import dirichlet
+from .effective_alpha import effective_alpha
 from .errors import PartitionError
 from .held_out import choose_held_out, require_fraction
 from .histogram import LabelHistogram
@@ -117,6 +118,7 @@ def achieved(
     """What a partition of `rows` and `test_rows` examples came out as: JSON-plain measures."""
     return {
         **measure_skew(histogram, stream(seed, "skew_pairs")),
+        "effective_alpha": effective_alpha(histogram),
         "train_examples": len(train.indices),
         "train_unassigned": rows - len(train.indices),
         "test_examples": len(test.indices),
