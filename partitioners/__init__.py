@@ -14,15 +14,18 @@ from .cluster import ClusterParameters, cluster, cluster_labels
 from .comparison import Comparison, compare
 from .dirichlet import DirichletParameters, dirichlet
 from .dirichlet_per_class import DirichletPerClassParameters, dirichlet_per_class
+from .effective_alpha import effective_alpha
 from .errors import PartitionError
 from .histogram import LabelHistogram
 from .label_shards import LabelShardsParameters, label_shards
+from .legacy_fednlp import LegacyFednlpParameters, legacy_fednlp
 from .make import make_partition, remeasured
 from .natural import NaturalParameters, natural
 from .pairwise import PairwiseDistances, pairwise_distances
 from .partition import Partition, Split
 from .quantity import QuantityParameters, quantity
 from .specs import PARTITIONERS, PartitionerSpec, find_partitioner
+from .target_skew import find_alpha, parse_target
 from .text_features import text_features
 from .uniform import UniformParameters, uniform
 
@@ -34,6 +37,7 @@ __all__ = [
     "DirichletPerClassParameters",
     "LabelHistogram",
     "LabelShardsParameters",
+    "LegacyFednlpParameters",
     "NaturalParameters",
     "PairwiseDistances",
     "Partition",
@@ -47,11 +51,15 @@ __all__ = [
     "compare",
     "dirichlet",
     "dirichlet_per_class",
+    "effective_alpha",
+    "find_alpha",
     "find_partitioner",
     "label_shards",
+    "legacy_fednlp",
     "make_partition",
     "natural",
     "pairwise_distances",
+    "parse_target",
     "quantity",
     "remeasured",
     "text_features",

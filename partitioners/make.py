@@ -15,9 +15,11 @@ import numpy as np
 from .arguments import require_count, require_labels, require_room, require_rows
 from .cluster import ClusterParameters, cluster_labels
 from .dirichlet import dirichlet
+from .effective_alpha import effective_alpha
 from .errors import PartitionError
 from .held_out import choose_held_out, require_fraction
 from .histogram import LabelHistogram
+from .legacy_fednlp import LegacyFednlpParameters, original_draw, original_generator
 from .partition import Partition, Split
 from .skew import measure_skew
 from .specs import find_partitioner
@@ -66,6 +68,7 @@ def make_partition(
     ):
         require_rows(key, values, rows)
     generator = stream(require_count("seed", seed, low=0), "partition")
+    test, share = None, "skew_label"
     if isinstance(settings, ClusterParameters):
         room, min_size = require_room(len(train_labels), clients, min_size)
         if train_features is None or test_features is None:
@@ -76,16 +79,20 @@ def make_partition(
         names = tuple(f"cluster {i}" for i in range(settings.clusters))
         skew_kind = "cluster"
         train = dirichlet(train_labels, room, generator, alpha=settings.alpha, min_size=min_size)
+    elif isinstance(settings, LegacyFednlpParameters):
+        original = original_generator(seed)
+        train = spec.split(train_labels, clients, original, min_size=min_size, **asdict(settings))
+        test = original_draw(test_labels, train.clients, original, settings.alpha)
+        share = "independent"
     else:
         data = _input(name, spec.needs, train_labels, train_keys)
         train = spec.split(data, clients, generator, min_size=min_size, **asdict(settings))
 
     owners = train.owners(len(train_labels))
     histogram = LabelHistogram.count(train_labels, owners, train.clients, names)
-    test: Split | None = None
     if "keys" in spec.needs and train_keys is not None:
         test = share_by_key(train_keys, train, test_keys)
-    share = "natural_key" if test is not None else "skew_label"
+        share = "natural_key" if test is not None else share
     if test is None:
         test = share_by_label(test_labels, histogram, stream(seed, "test_share"))
     provenance = {
@@ -111,6 +118,7 @@ def achieved(
     """What a partition of `rows` and `test_rows` examples came out as: JSON-plain measures."""
     return {
         **measure_skew(histogram, stream(seed, "skew_pairs")),
+        "effective_alpha": effective_alpha(histogram),
         "train_examples": len(train.indices),
         "train_unassigned": rows - len(train.indices),
         "test_examples": len(test.indices),

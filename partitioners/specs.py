@@ -12,6 +12,7 @@ from .dirichlet import DirichletParameters, dirichlet
 from .dirichlet_per_class import DirichletPerClassParameters, dirichlet_per_class
 from .errors import PartitionError
 from .label_shards import LabelShardsParameters, label_shards
+from .legacy_fednlp import LegacyFednlpParameters, legacy_fednlp
 from .natural import NaturalParameters, natural
 from .partition import Split
 from .quantity import QuantityParameters, quantity
@@ -108,6 +109,13 @@ PARTITIONERS: dict[str, PartitionerSpec] = {
         {"keys"},
         "one client per author, article or source, or keys grouped into fewer clients",
         "LEAF, Caldas et al. 2018",
+    ),
+    "legacy_fednlp": _spec(
+        legacy_fednlp,
+        LegacyFednlpParameters,
+        {"labels"},
+        "the label split of FedNLP's code, defects and all, to compare old results with new",
+        "FedNLP, Lin et al. 2022",
     ),
 }
 

@@ -21,6 +21,7 @@ SETTINGS: dict[str, dict] = {
     "quantity": {"alpha": 2.0},
     "cluster": {"alpha": 0.5, "clusters": 3},
     "natural": {},
+    "legacy_fednlp": {"alpha": 1.0},
 }
 INPUTS = {
     "train_features": np.random.default_rng(0).normal(size=(400, 3)),
@@ -53,7 +54,8 @@ def test_provenance_is_complete_and_json_plain(name: str) -> None:
     assert record["partitioner"] == name and record["clients"] == made.clients == 20
     assert record["data_fingerprint"] == "abc" and len(made.held_out) == 4
     assert record["skew"] == ("cluster" if name == "cluster" else "label")
-    assert record["test_share"] == ("natural_key" if name == "natural" else "skew_label")
+    shares = {"natural": "natural_key", "legacy_fednlp": "independent"}
+    assert record["test_share"] == shares.get(name, "skew_label")
     achieved = record["achieved"]
     assert achieved["sizes"]["min"] >= 2 and achieved["train_examples"] == 400
     assert {"js_distance", "js_distance_stderr", "total_variation", "missing_labels"} <= set(

@@ -8,7 +8,7 @@ from partition_checks import ALPHAS, SEEDS, assert_valid, label_arrays
 
 from partitioners import PARTITIONERS, PartitionError, make_partition
 
-WITH_ALPHA = ["dirichlet", "dirichlet_per_class", "quantity"]
+WITH_ALPHA = ["dirichlet", "dirichlet_per_class", "quantity", "legacy_fednlp"]
 
 
 @settings(deadline=None, max_examples=120)
@@ -89,6 +89,26 @@ def test_constant_labels_are_fine(name: str) -> None:
     made = make_partition(name, asked, clients=10, seed=0, train_labels=labels, test_labels=labels)
     assert made.provenance["achieved"]["js_distance"] == 0
     assert len(made.splits["test"].indices) == 100
+
+
+def test_one_class_has_one_label_per_client_and_no_more() -> None:
+    labels = np.full(100, 3)
+    base = {"clients": 10, "seed": 0, "train_labels": labels, "test_labels": labels}
+    made = make_partition("label_shards", {"labels_per_client": 1}, **base)
+    assert (made.splits["train"].sizes() == 10).all()
+    with pytest.raises(PartitionError, match="2, but the training split has 1 different labels"):
+        make_partition("label_shards", {"labels_per_client": 2}, **base)
+
+
+@pytest.mark.parametrize("name", WITH_ALPHA)
+def test_huge_alpha_is_nearly_iid(name: str) -> None:
+    """As far from the pooled shares as `uniform` is, which chance alone keeps away."""
+    labels = np.random.default_rng(0).choice(4, 8000, p=[0.4, 0.3, 0.2, 0.1])
+    base = {"clients": 20, "seed": 0, "train_labels": labels, "test_labels": labels}
+    huge = make_partition(name, {"alpha": 1e9}, **base).provenance["achieved"]
+    chance = make_partition("uniform", {}, **base).provenance["achieved"]
+    assert huge["total_variation"] < 1.3 * chance["total_variation"]
+    assert huge["sizes"]["min"] > 390 and huge["sizes"]["max"] < 410
 
 
 @pytest.mark.parametrize("alpha", [1e-300, 1e-9, 1e9, 1e300])
