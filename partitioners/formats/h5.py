@@ -23,39 +23,21 @@ a millisecond to write and as much to read: 100,000 clients take a minute.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import PartitionError
-from ..partition import Partition
-from .carried import Carried, carried
-from .format import Export, Format, Request
-from .h5_data import data_path, read_index_lists, write_data
-from .h5_methods import canonical, choose, names_for
-from .shares import MOST_EXAMPLES, Rows, decoding, imported, whole_numbers
+from .carried import carried
+from .format import Export, Format
+from .h5_data import SPLITS, data_path, write_data
+from .h5_methods import library, names_for
+from .h5_reading import read
 
 if TYPE_CHECKING:
     import h5py
-
-SPLITS = ("train", "test")
-DEFLATE = 1032  # what zlib shrinks at most: more numbers than that are not in the file
-_CLIENT = re.compile(r"\d{1,9}(\.0*)?")
-
-
-def library() -> Any:
-    """h5py, or one line that says how to get it."""
-    try:
-        import h5py
-    except ImportError:
-        raise PartitionError(
-            "format h5", "needs the library h5py", fix="pip install h5py"
-        ) from None
-    return h5py
 
 
 def write(export: Export, path: Path) -> None:
@@ -142,212 +124,6 @@ def _asked(provenance: dict[str, Any]) -> dict[str, float]:
         return {"beta": asked["alpha"]}
     known = {name: asked.get(name) for name in ("alpha", "beta")}
     return {name: value for name, value in known.items() if isinstance(value, (int, float))}
-
-
-def read(path: Path, request: Request) -> Partition:
-    h5py, where = library(), str(path)
-    with decoding(path, "h5"), h5py.File(path, "r") as file:
-        key = _method(where, file, request.method)
-        method, place = file[key], f"{where}/{key}"
-        numbers = _numbers(place, method)
-        text = None
-        if "carried" in method:
-            text = _array(f"{place}/carried", method["carried"].id).tobytes()
-        hashes = {
-            name: _array(f"{place}/hashes/{name}", method[f"hashes/{name}"].id)
-            for name in SPLITS
-            if f"hashes/{name}" in method
-        }
-        facts = {name: _scalar(place, method, name) for name in ("alpha", "beta")}
-    if text is not None:
-        return _ours(Carried.parse(path, "h5", text), numbers, hashes)
-    return imported(
-        where,
-        "h5",
-        _rows_by_split(path, place, numbers, request.sizes),
-        sizes=request.sizes,
-        clients=numbers.clients,
-        method=canonical(key),
-        parameters={name: value for name, value in facts.items() if value is not None},
-    )
-
-
-@dataclass(frozen=True)
-class _Numbers:
-    """What a method lists: for each split the holders and the indices of all examples.
-
-    everything: the same for examples without a split, where there is only `client_assignment`.
-    """
-
-    clients: int
-    splits: dict[str, Rows]
-    everything: Rows | None = None
-
-
-def _method(where: str, file: h5py.File, wanted: str | None) -> str:
-    """The key of the group to read."""
-    known: dict[Any, str] = {}
-    for key in file:
-        group = file.get(key)
-        if hasattr(group, "keys") and {"partition_data", "client_assignment"} & set(group):
-            if key == wanted:
-                return key
-            known.setdefault(group.id, key)  # a group may have two names
-    return choose(where, list(known.values()), wanted)
-
-
-def _numbers(place: str, method: h5py.Group) -> _Numbers:
-    """Clients in numeric order, whatever order the file keeps their keys in."""
-    from h5py import h5g
-
-    keys: list[str] = _client_keys(place, method["partition_data"]) if _has(method) else []
-    declared = _scalar(place, method, "n_clients")
-    if declared is not None and keys and declared != len(keys):
-        raise PartitionError(place, f"n_clients {declared}, but {len(keys)} clients in it")
-    found: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
-    total = 0
-    for key in keys:
-        client = h5g.open(method["partition_data"].id, key.encode())
-        for name in SPLITS:
-            found[name].append(_indices(f"{place}/partition_data/{key}/{name}", client, name))
-            total += len(found[name][-1])
-            if total > MOST_EXAMPLES:
-                raise PartitionError(place, f"over {MOST_EXAMPLES:,} examples")
-    if total or "client_assignment" not in method:
-        holders = np.arange(len(keys))
-        splits = {
-            name: Rows(np.repeat(holders, [len(one) for one in parts]), np.concatenate(parts))
-            for name, parts in found.items()
-            if parts
-        }
-        return _Numbers(len(keys), splits)
-    holders = _array(f"{place}/client_assignment", method["client_assignment"].id)
-    holders = whole_numbers(place, "client_assignment", holders)
-    clients = len(keys) or int(holders.max(initial=-1)) + 1
-    return _Numbers(clients, {}, Rows(holders, np.arange(len(holders))))
-
-
-def _has(method: h5py.Group) -> bool:
-    return "partition_data" in method
-
-
-def _client_keys(place: str, folder: h5py.Group) -> list[str]:
-    """`0`, `1`, ... or `0.0`, `1.0`, ...: all from 0, in numeric order."""
-    numbers: dict[int, str] = {}
-    for key in folder:
-        if not _CLIENT.fullmatch(key):
-            raise PartitionError(place, f"client {key[:40]!r}", "a number")
-        if int(float(key)) in numbers:
-            raise PartitionError(place, f"clients {numbers[int(float(key))]} and {key}", "one")
-        numbers[int(float(key))] = key
-    missing = next((k for k in range(len(numbers)) if k not in numbers), None)
-    if missing is not None:
-        raise PartitionError(
-            place, f"client {missing} is missing", f"0 to {len(numbers) - 1}, as it has that many"
-        )
-    return [numbers[k] for k in range(len(numbers))]
-
-
-def _indices(place: str, client: Any, name: str) -> np.ndarray:
-    from h5py import h5d
-
-    try:
-        data = h5d.open(client, name.encode())
-    except KeyError:
-        raise PartitionError(place, "missing", "an array of indices") from None
-    return whole_numbers(place, "indices", _array(place, data))
-
-
-def _array(place: str, data: Any) -> np.ndarray:
-    """A one-dimensional array, no larger than what the file can hold of it."""
-    from h5py import h5s
-
-    shape, dtype = data.shape, data.dtype
-    if len(shape) != 1 or (dtype.kind not in "iu" and shape[0]):
-        raise PartitionError(place, f"{dtype} of shape {shape}", "whole numbers in one row")
-    if not shape[0]:
-        return np.zeros(0, dtype=np.int64)  # numpy calls an empty list float
-    bytes_declared = shape[0] * dtype.itemsize
-    if bytes_declared > DEFLATE * max(data.get_storage_size(), 0):
-        raise PartitionError(place, f"declares {shape[0]:,} numbers that the file does not hold")
-    values: np.ndarray = np.empty(shape, dtype)
-    data.read(h5s.ALL, h5s.ALL, values)
-    return values
-
-
-def _scalar(place: str, method: h5py.Group, name: str) -> int | float | None:
-    if name not in method:
-        return None
-    value = np.asarray(method[name][()])
-    if value.ndim or value.dtype.kind not in "iuf" or not np.isfinite(value):
-        raise PartitionError(f"{place}/{name}", f"{str(value)[:40]}", "a number")
-    return value.item()
-
-
-def _ours(carry: Carried, numbers: _Numbers, hashes: dict[str, np.ndarray]) -> Partition:
-    begin = carry.more.get("test_begins")
-    if type(begin) is not int or abs(begin) > 2**62:
-        raise PartitionError(carry.where, f"test_begins {str(begin)[:40]!r}", "a whole number")
-    shares = {}
-    for name, rows in numbers.splits.items():
-        indices = rows.indices - begin if name == "test" else rows.indices
-        known = hashes.get(name)
-        if name in carry.splits or len(indices):
-            shares[name] = Rows(rows.clients, indices, known if len(indices) else None)
-    return carry.partition(shares)
-
-
-def _rows_by_split(
-    path: Path, place: str, numbers: _Numbers, sizes: Mapping[str, int] | None
-) -> dict[str, Rows]:
-    """Indices of all examples as rows of their splits, by the rule above."""
-    data = data_path(path)
-    lists = read_index_lists(data)
-    size = (sizes or {}).get("train")
-    if lists is not None:
-        if size is not None and len(lists[0]) != size:
-            found = f"lists {len(lists[0])} examples of train"
-            raise PartitionError(str(data), found, f"{size}, as the data has", "use its own data")
-        turned = {name: _places(known) for name, known in zip(SPLITS, lists, strict=True)}
-    elif size is not None:
-        turned = {
-            "train": lambda indices: np.where(indices < size, indices, -1),
-            "test": lambda indices: np.where(indices >= size, indices - size, -1),
-        }
-    elif numbers.everything is None and not len(numbers.splits["test"].indices):
-        return numbers.splits
-    else:
-        raise PartitionError(
-            place,
-            "numbers test examples on from the last of train, but nothing says which that is",
-            f"the size of train (sizes), or {data.name} beside it",
-        )
-    shares = {}
-    for name in SPLITS:
-        rows = numbers.everything or numbers.splits[name]
-        places = turned[name](rows.indices)
-        wrong = np.flatnonzero(places < 0)
-        if numbers.everything is not None:
-            shares[name] = Rows(rows.clients[places >= 0], places[places >= 0])
-            continue
-        if len(wrong):
-            found = f"{name} index {rows.indices[wrong[0]]} is no example of {name}"
-            raise PartitionError(place, found, "its own split", "it was made for other data")
-        shares[name] = Rows(rows.clients, places)
-    return shares
-
-
-def _places(known: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """From index to its place in a list of different indices, -1 where it is not in it."""
-    order = np.argsort(known, kind="stable")
-
-    def places(indices: np.ndarray) -> np.ndarray:
-        if not len(known):
-            return np.full(len(indices), -1)
-        near = np.minimum(np.searchsorted(known[order], indices), len(known) - 1)
-        return np.where(known[order][near] == indices, order[near], -1)
-
-    return places
 
 
 FORMAT = Format(
