@@ -11,6 +11,7 @@ generator. It has the name of its file, and `partitioners.dirichlet` is the func
 """
 
 from .cluster import ClusterParameters, cluster, cluster_labels
+from .comparison import Comparison, compare
 from .dirichlet import DirichletParameters, dirichlet
 from .dirichlet_per_class import DirichletPerClassParameters, dirichlet_per_class
 from .errors import PartitionError
@@ -18,6 +19,7 @@ from .histogram import LabelHistogram
 from .label_shards import LabelShardsParameters, label_shards
 from .make import make_partition, remeasured
 from .natural import NaturalParameters, natural
+from .pairwise import PairwiseDistances, pairwise_distances
 from .partition import Partition, Split
 from .quantity import QuantityParameters, quantity
 from .specs import PARTITIONERS, PartitionerSpec, find_partitioner
@@ -27,11 +29,13 @@ from .uniform import UniformParameters, uniform
 __all__ = [
     "PARTITIONERS",
     "ClusterParameters",
+    "Comparison",
     "DirichletParameters",
     "DirichletPerClassParameters",
     "LabelHistogram",
     "LabelShardsParameters",
     "NaturalParameters",
+    "PairwiseDistances",
     "Partition",
     "PartitionError",
     "PartitionerSpec",
@@ -40,12 +44,14 @@ __all__ = [
     "UniformParameters",
     "cluster",
     "cluster_labels",
+    "compare",
     "dirichlet",
     "dirichlet_per_class",
     "find_partitioner",
     "label_shards",
     "make_partition",
     "natural",
+    "pairwise_distances",
     "quantity",
     "remeasured",
     "text_features",

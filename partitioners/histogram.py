@@ -40,10 +40,16 @@ class LabelHistogram:
         """[nnz] int64: the client of each entry."""
         return np.repeat(np.arange(self.clients), np.diff(self.offsets))
 
+    def name(self, label: int) -> str:
+        """Name of a label, its number where there is none."""
+        return self.names[label] if 0 <= label < len(self.names) else str(label)
+
     def client(self, k: int) -> dict[str, int]:
-        """Name of the label (its number where there is no name) -> examples of client k."""
+        """Name of the label -> examples of client k."""
         entries = slice(self.offsets[k], self.offsets[k + 1])
         return {
-            self.names[label] if 0 <= label < len(self.names) else str(label): int(count)
-            for label, count in zip(self.labels[entries], self.counts[entries], strict=True)
+            self.name(label): count
+            for label, count in zip(
+                self.labels[entries].tolist(), self.counts[entries].tolist(), strict=True
+            )
         }
