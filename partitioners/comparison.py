@@ -162,7 +162,6 @@ def _mix_distances(
     if not _same_labels(a, b) or a.histogram is None or b.histogram is None:
         return None
     mixes, filled = label_mixes(_side_by_side(a.histogram, b.histogram))
-    mixes.sort_indices()  # equal mixes then add up in one order, to a distance of exactly 0
     rows = np.full(a.clients + b.clients, -1)
     rows[filled] = np.arange(len(filled))
     left, right = rows[first], rows[second + a.clients]

@@ -58,7 +58,7 @@ def label_table(
     order = np.argsort(-totals, kind="stable")
     cut = len(order) if len(order) <= MOST else MOST - 1
     kept, others = order[:cut], order[cut:]
-    names = [printable(histogram.name(label)) for label in values[kept].tolist()]
+    names = [printable(histogram.name(label)) or "(blank)" for label in values[kept].tolist()]
     shares = chosen[:, kept].toarray().T
     if not len(others):
         return names, pooled[kept], shares

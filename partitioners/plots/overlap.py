@@ -24,20 +24,22 @@ def plot_overlap(
     """Left: share of each client of `a` that each client of `b` holds, partners on the diagonal.
     Right: of matched clients, the rows that the partner lacks and the distance of label mixes.
 
-    comparison: `compare(a, b)`. Above 150 clients, groups of neighbours are drawn as one.
+    comparison: `compare(a, b)`. Above 150 clients, neighbours are drawn as one.
     Writes `target`.png and .svg and returns their paths. Raises PartitionError if a picture exists.
     """
     matching = comparison.matching
     rows, columns = _partners_first(matching.a, a.clients), _partners_first(matching.b, b.clients)
-    group = -(-max(len(rows), len(columns)) // BLOCKS)
-    shares = _grouped(overlap(a, b), rows, columns, group)
-    slim = max(shares.shape) > 3 * min(shares.shape)
+    slim = max(len(rows), len(columns)) > 3 * min(len(rows), len(columns))
+    groups = [-(-len(numbers) // BLOCKS) for numbers in (rows, columns)]
+    if not slim:  # partners stay on the diagonal
+        groups = [max(groups)] * 2
+    shares = _grouped(overlap(a, b), rows, columns, *groups)
     with drawing(target, 11.5, HEIGHT, f"A: {heading(a)}\nB: {heading(b)}") as figure:
         left, right = figure.subplots(1, 2, width_ratios=[3, 2])
         image = heat_map(left, shares, faint=True, square=not slim)
-        for axis, numbers, name in (
-            (left.xaxis, columns, "client of B, matched order"),
-            (left.yaxis, rows, "client of A"),
+        for axis, numbers, group, name in (
+            (left.yaxis, rows, groups[0], "client of A"),
+            (left.xaxis, columns, groups[1], "client of B, matched order"),
         ):
             told = f"; {group} in a cell" if group > 1 else named(len(numbers), ROOM)
             name_clients(axis, numbers[::group], ROOM)
@@ -55,11 +57,13 @@ def _partners_first(matched: tuple[int, ...], clients: int) -> np.ndarray:
     return np.concatenate([first, np.setdiff1d(np.arange(clients), first)])
 
 
-def _grouped(shared: Any, rows: np.ndarray, columns: np.ndarray, group: int) -> np.ndarray:
-    """[R, C] float64: shares of the rows of each group of A's clients; 0 for one without any."""
+def _grouped(
+    shared: Any, rows: np.ndarray, columns: np.ndarray, tall: int, wide: int
+) -> np.ndarray:
+    """[R, C] float64: `tall` clients of A a row, `wide` of B a column, shares of a row."""
     cells = shared.tocoo()
-    row, column = np.argsort(rows)[cells.row] // group, np.argsort(columns)[cells.col] // group
-    height, width = -(-len(rows) // group), -(-len(columns) // group)
+    row, column = np.argsort(rows)[cells.row] // tall, np.argsort(columns)[cells.col] // wide
+    height, width = -(-len(rows) // tall), -(-len(columns) // wide)
     counts = np.bincount(row * width + column, cells.data, height * width).reshape(height, width)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 

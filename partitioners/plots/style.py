@@ -72,7 +72,10 @@ def heading(partition: Partition, *more: str) -> str:
     """Data set, partitioner, parameters, clients and seed, as far as they are known."""
     known = partition.provenance
     parts = [printable(str(known["dataset"]), 50)] if known.get("dataset") else []
-    parts += [printable(method(partition), 100), f"{partition.clients:,} clients"]
+    parts += [
+        printable(method(partition), 100),
+        f"{partition.clients:,} client{'s' if partition.clients > 1 else ''}",
+    ]
     parts += [f"seed {known['seed']}"] if known.get("seed") is not None else []
     return "; ".join([*parts, *more])
 

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from partitioners import Partition, PartitionError, Split, compare, make_partition
 from partitioners.plots import labels as labels_file
+from partitioners.plots import overlap as overlap_file
 from partitioners.plots import plot_distances, plot_labels, plot_overlap, plot_sizes, plot_sweep
 from partitioners.plots.style import heading, printable
 
@@ -122,7 +124,8 @@ def test_every_picture_is_written_twice_and_legible(
     width, height = size(png)
     assert 900 <= width <= 1600 and 350 <= height <= 1600
     assert svg.stat().st_size < 2_000_000
-    assert f"some_data; dirichlet, alpha=0.5; {clients:,} clients; seed 0" in " ".join(texts(svg))
+    count = "1 client" if clients == 1 else f"{clients:,} clients"
+    assert f"some_data; dirichlet, alpha=0.5; {count}; seed 0" in " ".join(texts(svg))
     assert not touching()
 
 
@@ -195,6 +198,28 @@ def test_overlap_names_both_and_their_distances(tmp_path: Path) -> None:
     written = texts(plot_overlap(bare, bare, compare(bare, bare), tmp_path / "bare")[1])
     assert written.count("100%") == 7  # six partners, and the scale
     assert not any("label mixes" in text for text in written)
+
+
+def test_overlap_of_many_sums_neighbours_up() -> None:
+    rng = np.random.default_rng(0)
+    table = rng.integers(0, 5, (7, 5))
+    rows, columns = rng.permutation(7), rng.permutation(5)
+    grouped = overlap_file._grouped(csr_array(table), rows, columns, 3, 2)
+    ordered = np.pad(table[rows][:, columns], ((0, 2), (0, 1)))
+    sums = ordered.reshape(3, 3, 3, 2).sum(axis=(1, 3))
+    assert grouped == pytest.approx(sums / sums.sum(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("clients", "told"),
+    [
+        ((160, 150), {"client of A; 2 in a cell", "client of B, matched order; 2 in a cell"}),
+        ((2, 160), {"client of A", "client of B, matched order; 2 in a cell"}),
+    ],
+)
+def test_overlap_of_many(clients: tuple[int, int], told: set, tmp_path: Path) -> None:
+    a, b = (made(count) for count in clients)
+    assert told <= set(texts(plot_overlap(a, b, compare(a, b), tmp_path / "many")[1]))
 
 
 def sweep(*alphas: float, name: str = "dirichlet") -> list[tuple[float, dict]]:
