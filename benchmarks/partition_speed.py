@@ -160,8 +160,8 @@ def main() -> None:
         )
     report.parts.append(
         f"{examples:,} examples; alpha 1, two labels per client or one where examples are too few. "
-        f"Medians of {repetitions}, each in a process of its own. Other programs slow down the seconds, "
-        "hardly those of CPU time."
+        f"Medians of {repetitions}, each in a process of its own. Other programs slow down the "
+        "seconds, hardly those of CPU time."
     )
     header = [
         "partition",
@@ -174,8 +174,8 @@ def main() -> None:
     ]
     report.parts.append(table(header, [line(*case, measured[case]) for case in cases]))
     report.parts.append(
-        f"How the time of a split grows: milliseconds of CPU time for {USUAL} classes and 16 examples "
-        "to a client, and the exponent of growth fitted by least squares to the logarithms."
+        f"How the time of a split grows: milliseconds of CPU time for {USUAL} classes and 16 "
+        "examples to a client, and the exponent of growth fitted by least squares to the logarithms."
     )
     last = 2  # half decades
     report.parts.append(
