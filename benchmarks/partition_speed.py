@@ -175,7 +175,7 @@ def main() -> None:
     report.parts.append(table(header, [line(*case, measured[case]) for case in cases]))
     report.parts.append(
         f"How the time of a split grows: milliseconds of CPU time for {USUAL} classes and 16 "
-        "examples to a client, and the exponent of growth fitted by least squares to the logarithms."
+        "examples to a client, and the exponent of growth, by least squares on the logarithms."
     )
     last = 2  # half decades
     report.parts.append(
