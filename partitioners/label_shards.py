@@ -127,6 +127,8 @@ def _choices(
     A label never has more shards left than there are clients left, and those with exactly as
     many are taken now, so the last client cannot be stuck with two shards of one label.
     """
+    if each == 1:  # then it is drawing shards without putting them back
+        return generator.permutation(np.repeat(np.arange(len(slots)), slots))[:, None]
     left = slots.astype(np.float64)
     chosen = np.empty((clients, each), dtype=np.int64)
     weights = np.empty((0, len(slots)))

@@ -47,6 +47,17 @@ def test_pairs_of_labels_are_mixed_well() -> None:
     assert len(pairs) == 45
 
 
+@pytest.mark.parametrize("each", [1, 2])
+def test_every_client_is_as_likely_to_hold_a_label(each: int) -> None:
+    labels = np.repeat([0, 1, 2], [60, 30, 30])
+    tables = [
+        histogram(labels, label_shards(labels, 4, np.random.default_rng(s), labels_per_client=each))
+        for s in range(1200)
+    ]
+    for column in (np.array(tables) > 0).sum(axis=0).T:
+        assert abs(column - column.mean()).max() < 4 * np.sqrt(1200 / 4)
+
+
 def test_more_labels_than_shards_bundles_to_even_sizes() -> None:
     labels = np.repeat(np.arange(400), np.random.default_rng(0).integers(20, 200, 400))
     split = label_shards(labels, 10, np.random.default_rng(0), labels_per_client=2)
