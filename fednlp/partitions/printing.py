@@ -16,6 +16,8 @@ from fednlp.errors import UserError
 def pair_table(rows: Iterable[tuple[str, str]]) -> Table:
     """Two columns: what, and its value."""
     table = Table(box=SIMPLE_HEAD, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(escape(name), escape(value))
     return table

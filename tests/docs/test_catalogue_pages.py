@@ -21,6 +21,7 @@ from fednlp.partitions.build import CLUSTERS
 from fednlp.places import card_names
 from fednlp.results.tables import human_bytes
 from partitioners import PARTITIONERS, make_partition
+from partitioners.formats import FORMATS
 from tasks import TASKS, batches
 from tasks.dataset_card import Cut
 from tasks.question_answering import MAX_ANSWER_LENGTH, MAX_QUESTION_LENGTH
@@ -42,6 +43,14 @@ def test_partitioners_with_their_parameters() -> None:
         ]
         assert codes(rows[name]["parameters"]) == expected
         assert f"**{name}**" in page("docs/partitions.md")
+
+
+def test_formats_of_partitions() -> None:
+    rows = {code(row["`--format`"]): row for row in table("docs/partitions.md", "formats")}
+    assert list(rows) == list(FORMATS)
+    for name, form in FORMATS.items():
+        assert rows[name]["examples"] == form.examples
+        assert rows[name]["written"].startswith("a file" if form.suffixes else "a folder")
 
 
 def test_achieved_skew_is_what_the_table_says() -> None:

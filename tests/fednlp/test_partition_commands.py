@@ -39,7 +39,7 @@ def test_what_was_asked_and_achieved_is_printed_and_written(made):
     assert told["rows_of"] == {"train": "train", "test": "test"}
     assert told["made_with"]["dataset"]["name"] == "synthetic_topics"
     assert stored.splits["train"].hashes is not None
-    for text in ("dirichlet (alpha=0.5)", "6, 0 held out", "20 to 20", stored.checksum[:12]):
+    for text in ("dirichlet, alpha=0.5", "20 to 20, mean 20.0", stored.checksum[:12]):
         assert text in printed, text
 
 
