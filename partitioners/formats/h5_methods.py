@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import PartitionError
 
 _NUMBER = re.compile(r"=(\d+(?:\.\d*)?(?:e[+-]?\d+)?)(?=_|$)")
-_FAMILIES = {"dirichlet": "label", "cluster": "cluster"}
+_FAMILIES = {"dirichlet": "label", "legacy_fednlp": "label", "cluster": "cluster"}
 
 
 def library() -> Any:
