@@ -37,6 +37,7 @@ EVERY_OPTION = {
         {},
         {"title_key": None, "unanswerable": "drop", "offset_tolerance": 9},
         {"title_key": "document_id", "integer_ids": True},
+        {"client_key": "title"},
     ],
     "mrqa_jsonl": [{}, {"detected_text": "ignored"}],
     "qamr": [

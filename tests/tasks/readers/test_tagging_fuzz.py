@@ -23,6 +23,7 @@ CONLL2003 = (
 )
 WNUT17 = "@x\tO\nEmpire\tB-location\nState\tI-location\n\t\n#\tO\nDubbz\ufeff\tB-person\n\n"
 BIOES = "# id 1\na S-PER\nb B-LOC\nc I-LOC\nd E-LOC\n\ne O\n"
+CLIENTS = "ann a B-PER\nann b O\n\nbob c O\n"
 
 LAYOUTS = {
     "conll2003": ("conll", {"separator": None, "columns": 4, "scheme": "iob1"}, CONLL2003),
@@ -31,6 +32,7 @@ LAYOUTS = {
     "wikiann": ("conll", {"token_prefix": "en:"}, "en:a\tB-PER\nen:b\tI-PER\n\nen:c\tO\n"),
     "bioes": ("conll", {"separator": " ", "scheme": "bioes", "comment": "# "}, BIOES),
     "far_column": ("conll", {"tag_column": 7, "token_column": -3}, WNUT17),
+    "clients": ("conll", {"separator": " ", "token_column": 1, "client_column": 0}, CLIENTS),
     "gold_conll": ("gold_conll", {}, DOCUMENT),
     "wikiner": ("wikiner", {}, TEXT),
 }
