@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tasks.errors import DataError
 from tasks.readers import READERS
+from tasks.readers.answers import Unanswerable
 from tasks.readers.reader import ReaderOptions
 from tasks.schema import LABEL_COLUMN, SPLITS, TASK_COLUMNS, SplitName
 
@@ -41,7 +42,8 @@ class HubSource(_Section):
     differ (`translation.de`: a column inside a column). `labels`: names of integer labels that the
     repository's schema does not name. `select`: our split -> the values of `select_column` whose
     rows it keeps. `group_references`: in validation and test, sequence-to-sequence rows of equal
-    input become one with all targets.
+    input become one with all targets. `unanswerable`: a question without an answer is a bad record
+    (`error`), or left out and counted (`drop`).
     """
 
     id: str
@@ -54,6 +56,7 @@ class HubSource(_Section):
     select_column: str | None = None
     select: dict[SplitName, list[str]] = {}
     group_references: bool = True
+    unanswerable: Unanswerable = "error"
 
     @model_validator(mode="after")
     def _selection_is_whole(self) -> HubSource:
@@ -245,6 +248,12 @@ class DatasetCard(_Section):
                     f"hub.columns has {sorted(unknown)[0]!r}, which is no column of {self.task}: "
                     f"{', '.join(TASK_COLUMNS[self.task])}"
                 )
+        if (
+            self.hub is not None
+            and self.hub.unanswerable == "drop"
+            and "answers" not in (TASK_COLUMNS[self.task])
+        ):
+            raise ValueError(f"hub.unanswerable: {self.task} has no questions")
         if self.labels is not None and self.task not in LABEL_COLUMN:
             raise ValueError(f"labels: {self.task} has none")
         if self.client == "title" and self.task != "question_answering":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.dataset_card import HubSource
 from tasks.errors import DataError
 from tasks.network import quiet_download, surely_offline
-from tasks.readers.answers import check_answers
+from tasks.readers.answers import check_answers, no_answer
 from tasks.readers.pairs import check_pair
 from tasks.readers.reader import Records
 from tasks.readers.references import group_references
@@ -93,13 +93,18 @@ def _records(
     for number, source in enumerate(dataset):
         where = f"hub {hub.id} split {hub.splits[split]} row {number}"
         try:
-            yield where, _row(task, where, source, columns, names)
+            yield where, _row(hub, task, where, source, columns, names)
         except DataError as error:
             yield error
 
 
 def _row(
-    task: str, where: str, source: Any, columns: dict[str, str], names: list[str] | None
+    hub: HubSource,
+    task: str,
+    where: str,
+    source: Any,
+    columns: dict[str, str],
+    names: list[str] | None,
 ) -> dict[str, Any]:
     row: dict[str, Any] = {ours: source[theirs] for ours, theirs in columns.items()}
     missing = [columns[ours] for ours, value in row.items() if value is None]
@@ -112,7 +117,7 @@ def _row(
         check_iob2(row["tags"], where)
     elif task == "question_answering":
         row.setdefault("title", "")
-        row["answers"] = _answers(row, where)
+        row["answers"] = _answers(hub, row, where)
     else:
         if isinstance(row["targets"], str):
             row["targets"] = [row["targets"]]
@@ -145,11 +150,13 @@ def _name(label: Any, names: list[str] | None, where: str) -> str:
     return names[label]
 
 
-def _answers(row: dict[str, Any], where: str) -> dict[str, list[Any]]:
+def _answers(hub: HubSource, row: dict[str, Any], where: str) -> dict[str, list[Any]]:
     answers = row["answers"]
     if not isinstance(answers, dict) or not {"text", "answer_start"} <= set(answers):
         raise DataError(where, "answers of another shape", "{text: [...], answer_start: [...]}")
     if not all(isinstance(answers[key], list) for key in ("text", "answer_start")):
         raise DataError(where, "answers that are no lists", "{text: [...], answer_start: [...]}")
     place = f"{where} id {row['id']}"
+    if not answers["text"] and not answers["answer_start"]:
+        raise no_answer(place, hub.unanswerable, "hub.unanswerable")
     return check_answers(row["context"], answers["text"], answers["answer_start"], place)

@@ -9,14 +9,14 @@ part of this task: `"is_impossible": true` and no answers.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from tasks.errors import DataError
-from tasks.readers.answers import check_answers, nearby
+from tasks.readers.answers import Unanswerable, check_answers, nearby, no_answer
 from tasks.readers.json_values import field, parsed, shown
-from tasks.readers.reader import LeftOut, Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.unpack import BROKEN, open_file
 
 
@@ -33,7 +33,7 @@ class SquadOptions(ReaderOptions):
 
     title_key: str | None = "title"
     integer_ids: bool = False
-    unanswerable: Literal["error", "drop"] = "error"
+    unanswerable: Unanswerable = "error"
     offset_tolerance: int = Field(default=0, ge=0, le=100)
     client_key: str | None = None
 
@@ -132,12 +132,7 @@ def _answers(question: Any, context: str, where: str, options: SquadOptions) -> 
     if impossible and answers:
         raise DataError(where, "is_impossible, and answers", "one of the two")
     if not answers:
-        if options.unanswerable == "drop":
-            raise LeftOut(where, "unanswerable")
-        raise DataError(
-            where, "an unanswerable question", "at least one answer",
-            "local.options.unanswerable: drop in the card leaves such questions out",
-        )  # fmt: skip
+        raise no_answer(where, options.unanswerable, "local.options.unanswerable")
     texts = [field(answer, "text", str, where) for answer in answers]
     starts = [field(answer, "answer_start", int, where) for answer in answers]
     if options.offset_tolerance:

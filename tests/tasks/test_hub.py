@@ -115,7 +115,7 @@ def test_conll2003(tmp_path, no_network):
     assert [corpus.labels[tag] for tag in first["tags"]] == ["B-ORG", "O", "B-MISC"]
 
 
-def squad(tmp_path, start=6, text="Rome"):
+def squad(tmp_path, start=6, text="Rome", unanswered=()):
     from datasets import List, Value
 
     features = {
@@ -130,6 +130,8 @@ def squad(tmp_path, start=6, text="Rome"):
          "answers": text and {"text": [text], "answer_start": [start]}}
         for i, title in enumerate(["A", "B", "C", "A", "D"])
     ]  # fmt: skip
+    for place in unanswered:
+        rows[place]["answers"] = {"text": [], "answer_start": []}
     parquet(tmp_path, "plain_text/validation.parquet", rows, features)
     everywhere = {"train": "validation", "validation": "validation", "test": "validation"}
     return {
@@ -166,6 +168,18 @@ def test_squad_with_a_wrong_offset(tmp_path):
 def test_answers_of_nothing(tmp_path, start, text, message):
     with pytest.raises(DataError, match=message):
         load(squad(tmp_path, start=start, text=text), tmp_path)
+
+
+def test_unanswerable_questions_are_refused_or_dropped(tmp_path):
+    card = squad(tmp_path, unanswered=[2])
+    with pytest.raises(DataError, match=r"id q2: an unanswerable.*hub\.unanswerable: drop"):
+        load({**card}, tmp_path)
+    card["hub"]["unanswerable"] = "drop"
+    corpus = load(card, tmp_path)
+    assert corpus.splits["train"]["id"][:] == ["q0", "q3"]
+    assert corpus.left_out == {"unanswerable": 1} and corpus.skipped == ()
+    with pytest.raises(DataError, match=r"hub\.unanswerable: text_classification has no questions"):
+        load({"task": "text_classification", "hub": {"unanswerable": "drop"}}, tmp_path)
 
 
 def test_an_article_that_is_not_there(tmp_path):
