@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from reading import outcomes
+from reading import check_line, outcomes
 
 from tasks.data import load_corpus
 from tasks.dataset_card import DatasetCard
@@ -455,9 +455,13 @@ def test_damaged_files(tmp_path, data, name):
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, max(len(content) - 1, 0)))
         content[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    (tmp_path / name).write_bytes(bytes(content))
     try:
-        rows(tmp_path, bytes(content), name)
+        for record in read(tmp_path / name, "train", options()):
+            if isinstance(record, DataError):
+                check_line(record)
     except DataError as error:
+        check_line(error)
         assert name in str(error)
 
 
