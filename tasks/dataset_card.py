@@ -24,7 +24,7 @@ from tasks.errors import DataError
 from tasks.readers import READERS
 from tasks.readers.answers import Unanswerable
 from tasks.readers.reader import ReaderOptions
-from tasks.schema import LABEL_COLUMN, SPLITS, TASK_COLUMNS, SplitName
+from tasks.schema import LABEL_COLUMN, SKEW_KINDS, SPLITS, TASK_COLUMNS, SplitName
 
 TaskName = Literal["text_classification", "sequence_tagging", "question_answering", "seq2seq"]
 SourceName = Literal["local", "hub", "synthetic", "members"]
@@ -258,6 +258,11 @@ class DatasetCard(_Section):
             raise ValueError(f"labels: {self.task} has none")
         if self.client == "title" and self.task != "question_answering":
             raise ValueError(f"client: title is no column of {self.task}")
+        kinds = [*SKEW_KINDS[self.task], "cluster"]
+        if self.skew not in kinds:
+            close = difflib.get_close_matches(self.skew, kinds, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ValueError(f"skew: {self.skew!r}; expected one of {', '.join(kinds)}{hint}")
         return self
 
     @classmethod

@@ -20,7 +20,7 @@ from tasks.fingerprint import file_hash, table_fingerprint
 from tasks.schema import COMMON_COLUMNS, TASK_COLUMNS, features, ordered_labels
 
 COMMON = {"name": "x", "version": 1, "licence": "l", "language": "en", "description": "d",
-          "skew": "label"}  # fmt: skip
+          "skew": "cluster"}  # fmt: skip
 
 
 def conll(count, name="PER"):

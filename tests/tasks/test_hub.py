@@ -15,7 +15,7 @@ from tasks.errors import DataError
 
 CARDS = Path(__file__).parents[2] / "configs" / "datasets"
 COMMON = {"name": "x", "version": 1, "licence": "l", "language": "en", "description": "d",
-          "skew": "label"}  # fmt: skip
+          "skew": "cluster"}  # fmt: skip
 
 
 @pytest.fixture
