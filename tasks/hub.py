@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def read_hub(hub: HubSource, task: str, split: SplitName, cache_dir: Path) -> Records:
+def read_hub(hub: HubSource, task: str, split: SplitName, cache_dir: Path, instead: str) -> Records:
     """Yields the records of one of our splits, as a reader does.
+
+    Args:
+        instead: what to do where the hub cannot be reached.
 
     Raises:
         DataError: no network and nothing cached, no such repository, commit, file or split, or
             rows that do not fit the schema.
     """
     where = f"hub {hub.id}"
-    dataset = _download(hub, hub.splits[split], cache_dir)
+    dataset = _download(hub, hub.splits[split], cache_dir, instead)
     if any("." in theirs for theirs in hub.columns.values()):
         dataset = dataset.flatten()  # translation.de is a column inside a column
     columns = {name: hub.columns.get(name, name) for name in TASK_COLUMNS[task]}
@@ -52,14 +55,13 @@ def read_hub(hub: HubSource, task: str, split: SplitName, cache_dir: Path) -> Re
     yield from group_references(records) if grouped else records
 
 
-def _download(hub: HubSource, split: str, cache_dir: Path) -> Dataset:
+def _download(hub: HubSource, split: str, cache_dir: Path, instead: str) -> Dataset:
     from datasets import load_dataset
 
     where = f"hub {hub.id} at {hub.revision[:12]}, split {split}"
     network = "a network connection or local files"
-    fix = "connect, or set FEDNLP_DATA to the folder with the data"
     if not Path(hub.id).is_dir() and surely_offline():
-        raise DataError(where, "no network", network, fix)
+        raise DataError(where, "no network", network, instead)
     try:
         with quiet_download():
             return load_dataset(
@@ -69,7 +71,7 @@ def _download(hub: HubSource, split: str, cache_dir: Path) -> Dataset:
     except Exception as error:  # the hub client raises a dozen unrelated classes
         reason = (str(error).strip().splitlines() or [""])[0][:160]
         raise DataError(
-            where, f"could not be loaded ({type(error).__name__}: {reason})", network, fix
+            where, f"could not be loaded ({type(error).__name__}: {reason})", network, instead
         ) from None
 
 

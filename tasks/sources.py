@@ -97,9 +97,10 @@ def read_source(
 
         if Path(hub.id).is_dir():  # a repository's copy on disk: its content may change
             identity["files"] = file_hash(Path(hub.id))
-        downloads = cache_dir / "hub"
+        downloads, instead = cache_dir / "hub", _instead_of_the_hub(card, data_root)
         return cached(identity, folder, lambda: encoded_tables(card, {
-            split: read_hub(hub, card.task, split, downloads) for split in card.source_splits
+            split: read_hub(hub, card.task, split, downloads, instead)
+            for split in card.source_splits
         }, skip_bad), skip_bad)  # fmt: skip
     local = card.local
     assert local is not None
@@ -176,6 +177,17 @@ def _existing_files(
                     f"{where}.{split}", f"{found} at {path}", fix="check FEDNLP_DATA and the card"
                 )
     return files
+
+
+def _instead_of_the_hub(card: DatasetCard, data_root: Path | None) -> str:
+    """What to do where the hub cannot be reached: it names the local file that is missing."""
+    if card.local is None:
+        return "connect"
+    try:
+        _existing_files(card, card.local, data_root)
+    except DataError as error:
+        return f"connect, or give the local files: {error}"
+    return "connect, or read the local files"
 
 
 def _what_is(path: Path) -> str:

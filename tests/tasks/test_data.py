@@ -312,7 +312,7 @@ def test_auto_prefers_local_files_to_the_hub(tmp_path, monkeypatch):
     assert len(load(card, tmp_path).splits["test"]) == 5
     asked = []
 
-    def read_hub(hub, task, split, cache_dir):
+    def read_hub(hub, task, split, cache_dir, instead):
         asked.append(split)
         yield "hub", {"words": ["a"], "tags": ["O"]}
         yield "hub", {"words": ["b"], "tags": ["O"]}

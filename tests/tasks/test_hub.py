@@ -353,9 +353,9 @@ def test_a_changed_copy_is_read_again(tmp_path):
     assert first.fingerprint != second.fingerprint
 
 
-def hub_card():
+def hub_card(**more):
     return DatasetCard.parse({
-        **COMMON, "task": "text_classification",
+        **COMMON, "task": "text_classification", **more,
         "hub": {"id": "nobody/nothing", "revision": "0" * 40,
                 "splits": {"train": "train", "test": "test"}},
     }, "x.yaml")  # fmt: skip
@@ -372,14 +372,20 @@ def test_no_network_is_one_line(tmp_path, monkeypatch):
         load_corpus(hub_card(), data_root=None, cache_dir=tmp_path)
     assert str(error.value) == (
         "hub nobody/nothing at 000000000000, split train: no network; expected a network "
-        "connection or local files; connect, or set FEDNLP_DATA to the folder with the data"
+        "connection or local files; connect"
     )
+    local = {"reader": "table", "files": {"train": "a.csv", "test": "b.csv"}}
+    (tmp_path / "a.csv").write_text("text,label\nx,y\n")
+    messages = {tmp_path: f"no file at {tmp_path / 'b.csv'}; check FEDNLP", None: "set FEDNLP_DATA"}
+    for root, message in messages.items():
+        with pytest.raises(DataError, match=f"no network.* give the local files: .*{message}"):
+            load_corpus(hub_card(local=local), data_root=root, cache_dir=tmp_path)
 
 
 def test_offline_mode_is_one_line(tmp_path, monkeypatch, capfd, no_network):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match=r"could not be loaded .*set FEDNLP_DATA") as error:
+    with pytest.raises(DataError, match=r"could not be loaded .*; connect") as error:
         load_corpus(hub_card(), data_root=None, cache_dir=tmp_path)
     assert "\n" not in str(error.value)
     assert capfd.readouterr() == ("", "")
