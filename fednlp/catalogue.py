@@ -14,10 +14,11 @@ from fednlp.cards import dataset_card, model_card
 
 def _tasks() -> Table:
     from tasks import TASKS
+    from tasks.schema import SKEW_KINDS
 
     table = _table("name", "primary metric", "skew labels", "what it is")
     for name, task in TASKS.items():
-        kinds = ", ".join([*task.skew_kinds, "cluster"])
+        kinds = ", ".join([*SKEW_KINDS[name], "cluster"])
         table.add_row(name, task.primary_metric, kinds, _summary(task))
     return table
 

@@ -16,8 +16,9 @@ from fednlp.partitions.commands import app as partition_app
 if TYPE_CHECKING:
     from fednlp.results.gap import Gap
 
+PROGRAM = "run_bench.py"
 app = typer.Typer(
-    name="run_bench.py",
+    name=PROGRAM,
     help="A federated NLP benchmark: the gap to centralized training, on four tasks.",
     no_args_is_help=True,
     add_completion=False,
@@ -305,9 +306,22 @@ def _report(problems: list[str]) -> None:
 def main() -> None:
     """Runs a command; errors of the user become one line and exit code 2."""
     try:
-        app()
-    except ValueError as error:
-        if not is_user_error(error):
+        code = app(standalone_mode=False, prog_name=PROGRAM)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)  # of click, or of the copy inside typer
+        if usage is None and not is_user_error(error):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        line = str(error) if usage is None else _misused(error)
+        if line:
+            print(f"error: {line}", file=sys.stderr)
         sys.exit(2)
+    sys.exit(code or 0)
+
+
+def _misused(error: Any) -> str:
+    """What is wrong with the command line; "" where the help was printed already."""
+    found = error.format_message().strip().rstrip(".")
+    command = error.ctx.command_path if error.ctx else PROGRAM
+    return str(UserError(command, found, fix=f"see {command} --help")) if found else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tasks.errors import told
+
 
 class UserError(ValueError):
     """Something the user gave cannot be used.
@@ -18,12 +20,7 @@ class UserError(ValueError):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        parts = [f"{self.where}: {self.found}"]
-        if self.expected:
-            parts.append(f"expected {self.expected}")
-        if self.fix:
-            parts.append(self.fix)
-        return " ".join("; ".join(parts).split())
+        return told(self.where, self.found, self.expected, self.fix)
 
 
 def is_user_error(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ from tasks.errors import DataError
 from tasks.fingerprint import table_fingerprint
 from tasks.schema import LABEL_COLUMN, SPLITS, SplitName, ordered_labels
 from tasks.sources import check_request, read_source
-from tasks.tables import Parsed, renumbered
+from tasks.tables import Parsed, renumbered, taken
 from tasks.validation_split import grouped_cut, stratified_cut, subsample, validation_size
 
 if TYPE_CHECKING:
@@ -158,10 +158,10 @@ def _with_cut(card: DatasetCard, tables: Tables, split: SplitName, cut: Cut) -> 
             error.fix or f"more examples, or a {split} split of its own",
         ) from None  # fmt: skip
     rest = np.setdiff1d(np.arange(train.num_rows), chosen)
-    held = train.take(chosen)
+    held = taken(train, chosen)
     if card.task == "seq2seq":
         held = _merge_references(held)
-    return {**tables, "train": train.take(rest), split: held}
+    return {**tables, "train": taken(train, rest), split: held}
 
 
 def _documents(table: pyarrow.Table) -> np.ndarray:
@@ -203,7 +203,7 @@ def _limited(card: DatasetCard, tables: Tables, limit: Mapping[str, int] | None)
         if most < tables[split].num_rows:
             stream = SPLITS.index(split)
             chosen = subsample(tables[split].num_rows, most, card.validation.seed, stream)
-            tables = {**tables, split: tables[split].take(chosen)}
+            tables = {**tables, split: taken(tables[split], chosen)}
     return tables
 
 

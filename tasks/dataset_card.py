@@ -22,8 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tasks.errors import DataError
 from tasks.readers import READERS
+from tasks.readers.answers import Unanswerable
 from tasks.readers.reader import ReaderOptions
-from tasks.schema import LABEL_COLUMN, SPLITS, TASK_COLUMNS, SplitName
+from tasks.schema import LABEL_COLUMN, SKEW_KINDS, SPLITS, TASK_COLUMNS, SplitName
 
 TaskName = Literal["text_classification", "sequence_tagging", "question_answering", "seq2seq"]
 SourceName = Literal["local", "hub", "synthetic", "members"]
@@ -41,7 +42,8 @@ class HubSource(_Section):
     differ (`translation.de`: a column inside a column). `labels`: names of integer labels that the
     repository's schema does not name. `select`: our split -> the values of `select_column` whose
     rows it keeps. `group_references`: in validation and test, sequence-to-sequence rows of equal
-    input become one with all targets.
+    input become one with all targets. `unanswerable`: a question without an answer is a bad record
+    (`error`), or left out and counted (`drop`).
     """
 
     id: str
@@ -54,6 +56,7 @@ class HubSource(_Section):
     select_column: str | None = None
     select: dict[SplitName, list[str]] = {}
     group_references: bool = True
+    unanswerable: Unanswerable = "error"
 
     @model_validator(mode="after")
     def _selection_is_whole(self) -> HubSource:
@@ -245,10 +248,21 @@ class DatasetCard(_Section):
                     f"hub.columns has {sorted(unknown)[0]!r}, which is no column of {self.task}: "
                     f"{', '.join(TASK_COLUMNS[self.task])}"
                 )
+        if (
+            self.hub is not None
+            and self.hub.unanswerable == "drop"
+            and "answers" not in (TASK_COLUMNS[self.task])
+        ):
+            raise ValueError(f"hub.unanswerable: {self.task} has no questions")
         if self.labels is not None and self.task not in LABEL_COLUMN:
             raise ValueError(f"labels: {self.task} has none")
         if self.client == "title" and self.task != "question_answering":
             raise ValueError(f"client: title is no column of {self.task}")
+        kinds = [*SKEW_KINDS[self.task], "cluster"]
+        if self.skew not in kinds:
+            close = difflib.get_close_matches(self.skew, kinds, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ValueError(f"skew: {self.skew!r}; expected one of {', '.join(kinds)}{hint}")
         return self
 
     @classmethod

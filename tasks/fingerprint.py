@@ -6,6 +6,7 @@ A cache entry is named by the hashes of all that decides it, so it cannot go sta
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ def file_hash(path: Path) -> str:
     digest = hashlib.sha256()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
-        digest.update(f"\0{file.relative_to(path).as_posix()} {file.stat().st_size}\0".encode())
+        name = os.fsencode(file.relative_to(path).as_posix())  # any bytes, not only UTF-8
+        digest.update(b"\0%b %d\0" % (name, file.stat().st_size))
         with file.open("rb") as stream:
             while block := stream.read(2**20):
                 digest.update(block)
@@ -41,46 +43,45 @@ def code_hash(*patterns: str) -> str:
 def table_fingerprint(table: pyarrow.Table) -> str:
     """sha256 over column names, types, number of rows and all values in order.
 
-    The same however the table is cut into chunks or sliced.
+    The same however the table is cut into chunks or sliced, which are never joined: strings of one
+    array end at 2 GB.
 
     The table must hold no nulls: strings, integers, and lists and structs of them.
     """
     digest = hashlib.sha256(f"{table.num_rows} rows".encode())
     for name in table.column_names:
         digest.update(b"\0column " + name.encode())
-        column = table.column(name).combine_chunks()
-        for part in _parts(column):
+        column = table.column(name)
+        for part in _parts(column.type, column.chunks):
             digest.update(part)
     return digest.hexdigest()
 
 
-def _parts(array: pyarrow.Array) -> Iterator[bytes | memoryview]:
+def _parts(kind: pyarrow.DataType, chunks: list[pyarrow.Array]) -> Iterator[bytes | memoryview]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if isinstance(array, pa.ChunkedArray):  # what combine_chunks leaves of more than 2 GB
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    assert array.null_count == 0
-    kind = array.type
+    assert not any(chunk.null_count for chunk in chunks)
     if pa.types.is_struct(kind):
-        for field, values in zip(kind, array.flatten(), strict=True):
+        for place, field in enumerate(kind):
             yield b"\0field " + field.name.encode()
-            yield from _parts(values)
+            yield from _parts(field.type, [chunk.flatten()[place] for chunk in chunks])
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
         yield b"\0list "
-        yield _integers(pc.list_value_length(array))
-        yield from _parts(array.flatten())
+        yield from (_integers(pc.list_value_length(chunk)) for chunk in chunks)
+        yield from _parts(kind.value_type, [chunk.flatten() for chunk in chunks])
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         yield b"\0string "
-        yield _integers(pc.binary_length(array))
+        yield from (_integers(pc.binary_length(chunk)) for chunk in chunks)
         offset_type = np.int64 if pa.types.is_large_string(kind) else np.int32
-        _, offsets, values = array.buffers()
-        if len(array) and values is not None:
-            bounds = np.frombuffer(offsets, offset_type)[array.offset :][: len(array) + 1]
-            yield memoryview(values)[int(bounds[0]) : int(bounds[-1])]
+        for chunk in chunks:
+            _, offsets, values = chunk.buffers()
+            if len(chunk) and values is not None:
+                bounds = np.frombuffer(offsets, offset_type)[chunk.offset :][: len(chunk) + 1]
+                yield memoryview(values)[int(bounds[0]) : int(bounds[-1])]
     else:
         yield f"\0{kind} ".encode()
-        yield _integers(array)
+        yield from map(_integers, chunks)
 
 
 def _integers(array: pyarrow.Array) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.dataset_card import HubSource
 from tasks.errors import DataError
 from tasks.network import quiet_download, surely_offline
-from tasks.readers.answers import check_answers
+from tasks.readers.answers import check_answers, no_answer
 from tasks.readers.pairs import check_pair
 from tasks.readers.reader import Records
 from tasks.readers.references import group_references
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def read_hub(hub: HubSource, task: str, split: SplitName, cache_dir: Path) -> Records:
+def read_hub(hub: HubSource, task: str, split: SplitName, cache_dir: Path, instead: str) -> Records:
     """Yields the records of one of our splits, as a reader does.
+
+    Args:
+        instead: what to do where the hub cannot be reached.
 
     Raises:
         DataError: no network and nothing cached, no such repository, commit, file or split, or
             rows that do not fit the schema.
     """
     where = f"hub {hub.id}"
-    dataset = _download(hub, hub.splits[split], cache_dir)
+    dataset = _download(hub, hub.splits[split], cache_dir, instead)
     if any("." in theirs for theirs in hub.columns.values()):
         dataset = dataset.flatten()  # translation.de is a column inside a column
     columns = {name: hub.columns.get(name, name) for name in TASK_COLUMNS[task]}
@@ -52,14 +55,13 @@ def read_hub(hub: HubSource, task: str, split: SplitName, cache_dir: Path) -> Re
     yield from group_references(records) if grouped else records
 
 
-def _download(hub: HubSource, split: str, cache_dir: Path) -> Dataset:
+def _download(hub: HubSource, split: str, cache_dir: Path, instead: str) -> Dataset:
     from datasets import load_dataset
 
     where = f"hub {hub.id} at {hub.revision[:12]}, split {split}"
     network = "a network connection or local files"
-    fix = "connect, or set FEDNLP_DATA to the folder with the data"
     if not Path(hub.id).is_dir() and surely_offline():
-        raise DataError(where, "no network", network, fix)
+        raise DataError(where, "no network", network, instead)
     try:
         with quiet_download():
             return load_dataset(
@@ -69,7 +71,7 @@ def _download(hub: HubSource, split: str, cache_dir: Path) -> Dataset:
     except Exception as error:  # the hub client raises a dozen unrelated classes
         reason = (str(error).strip().splitlines() or [""])[0][:160]
         raise DataError(
-            where, f"could not be loaded ({type(error).__name__}: {reason})", network, fix
+            where, f"could not be loaded ({type(error).__name__}: {reason})", network, instead
         ) from None
 
 
@@ -93,13 +95,18 @@ def _records(
     for number, source in enumerate(dataset):
         where = f"hub {hub.id} split {hub.splits[split]} row {number}"
         try:
-            yield where, _row(task, where, source, columns, names)
+            yield where, _row(hub, task, where, source, columns, names)
         except DataError as error:
             yield error
 
 
 def _row(
-    task: str, where: str, source: Any, columns: dict[str, str], names: list[str] | None
+    hub: HubSource,
+    task: str,
+    where: str,
+    source: Any,
+    columns: dict[str, str],
+    names: list[str] | None,
 ) -> dict[str, Any]:
     row: dict[str, Any] = {ours: source[theirs] for ours, theirs in columns.items()}
     missing = [columns[ours] for ours, value in row.items() if value is None]
@@ -112,7 +119,7 @@ def _row(
         check_iob2(row["tags"], where)
     elif task == "question_answering":
         row.setdefault("title", "")
-        row["answers"] = _answers(row, where)
+        row["answers"] = _answers(hub, row, where)
     else:
         if isinstance(row["targets"], str):
             row["targets"] = [row["targets"]]
@@ -145,11 +152,13 @@ def _name(label: Any, names: list[str] | None, where: str) -> str:
     return names[label]
 
 
-def _answers(row: dict[str, Any], where: str) -> dict[str, list[Any]]:
+def _answers(hub: HubSource, row: dict[str, Any], where: str) -> dict[str, list[Any]]:
     answers = row["answers"]
     if not isinstance(answers, dict) or not {"text", "answer_start"} <= set(answers):
         raise DataError(where, "answers of another shape", "{text: [...], answer_start: [...]}")
     if not all(isinstance(answers[key], list) for key in ("text", "answer_start")):
         raise DataError(where, "answers that are no lists", "{text: [...], answer_start: [...]}")
     place = f"{where} id {row['id']}"
+    if not answers["text"] and not answers["answer_start"]:
+        raise no_answer(place, hub.unanswerable, "hub.unanswerable")
     return check_answers(row["context"], answers["text"], answers["answer_start"], place)

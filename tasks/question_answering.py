@@ -43,7 +43,6 @@ class QuestionAnswering(Task):
     primary_metric = "f1"
     auto_class = "AutoModelForQuestionAnswering"
     token_settings = ("max_length", "doc_stride")
-    skew_kinds = ("title", "question_type", "source", "client")
 
     def __init__(self, labels: list[str], settings: TokenSettings) -> None:
         super().__init__(labels, settings)

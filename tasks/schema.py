@@ -31,6 +31,13 @@ TASK_COLUMNS: dict[str, tuple[str, ...]] = {
     "seq2seq": ("input", "targets"),
 }
 COMMON_COLUMNS = ("row", "client", "source")
+# What may count as the class of an example; a cluster of its text may too, in every task.
+SKEW_KINDS: dict[str, tuple[str, ...]] = {
+    "text_classification": ("label", "source", "client"),
+    "sequence_tagging": ("entity_types", "source", "client"),
+    "question_answering": ("title", "question_type", "source", "client"),
+    "seq2seq": ("source", "client"),
+}
 LABEL_COLUMN = {"text_classification": "label", "sequence_tagging": "tags"}
 
 

@@ -35,7 +35,6 @@ class SequenceTagging(Task):
     name = "sequence_tagging"
     primary_metric = "f1"
     auto_class = "AutoModelForTokenClassification"
-    skew_kinds = ("entity_types", "source", "client")
 
     @classmethod
     def texts(cls, examples: Dataset) -> list[str]:

@@ -97,9 +97,10 @@ def read_source(
 
         if Path(hub.id).is_dir():  # a repository's copy on disk: its content may change
             identity["files"] = file_hash(Path(hub.id))
-        downloads = cache_dir / "hub"
+        downloads, instead = cache_dir / "hub", _instead_of_the_hub(card, data_root)
         return cached(identity, folder, lambda: encoded_tables(card, {
-            split: read_hub(hub, card.task, split, downloads) for split in card.source_splits
+            split: read_hub(hub, card.task, split, downloads, instead)
+            for split in card.source_splits
         }, skip_bad), skip_bad)  # fmt: skip
     local = card.local
     assert local is not None
@@ -107,7 +108,7 @@ def read_source(
     needed = dict(zip(files, _needed(card, local, files), strict=True))
     hashes = {path: file_hash(path) for path in set(chain(*needed.values()))}
     identity["files"] = {split: [hashes[p] for p in paths] for split, paths in needed.items()}
-    identity["names"] = {s: [p.stem for p in files[s]] for s in files if local.names_sources(s)}
+    identity["names"] = {split: [path.name for path in files[split]] for split in files}
     return cached(identity, folder, lambda: encoded_tables(card, {
         split: _read_files(card, local, files[split], split) for split in card.source_splits
     }, skip_bad), skip_bad)  # fmt: skip
@@ -116,12 +117,17 @@ def read_source(
 def _read_files(
     card: DatasetCard, local: LocalSource, paths: list[Path], split: SplitName
 ) -> Records:
+    """The records of a split's files, with what files may not say: sources, ids of questions."""
     reader = READERS[local.reader]
     options = local.reader_options(card.task)
-    for path in paths:
-        for record in reader.read(path, split, options):
-            if local.names_sources(split) and not isinstance(record, DataError):
-                record[1].setdefault("source", path.stem)
+    for place, path in enumerate(paths, 1):
+        name = path.stem if len(paths) == 1 else f"{place}/{path.stem}"  # two may have one name
+        for number, record in enumerate(reader.read(path, split, options), 1):
+            if not isinstance(record, DataError):
+                if local.names_sources(split):
+                    record[1].setdefault("source", path.stem)
+                if card.task == "question_answering":
+                    record[1].setdefault("id", f"{name}-{number}")
             yield record
 
 
@@ -171,6 +177,17 @@ def _existing_files(
                     f"{where}.{split}", f"{found} at {path}", fix="check FEDNLP_DATA and the card"
                 )
     return files
+
+
+def _instead_of_the_hub(card: DatasetCard, data_root: Path | None) -> str:
+    """What to do where the hub cannot be reached: it names the local file that is missing."""
+    if card.local is None:
+        return "connect"
+    try:
+        _existing_files(card, card.local, data_root)
+    except DataError as error:
+        return f"connect, or give the local files: {error}"
+    return "connect, or read the local files"
 
 
 def _what_is(path: Path) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 CHUNK = 50_000  # records held as Python objects at a time
+CHUNK_TEXT = 2**28  # or fewer, of so many characters: strings of one Arrow array end at 2 GB
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class _Builder:
         self._columns: dict[str, list[Any]] = {name: [] for name in self._schema.names}
         self._batches: list[pyarrow.Table] = []
         self._ids: set[str] = set()
+        self._text = 0  # characters since the last flush
         self.row = 0
 
     def add(self, where: str, row: dict[str, Any]) -> None:
@@ -147,12 +149,12 @@ class _Builder:
         values["client"] = _client(card, where, row)
         values["source"] = row.get("source", "")
         values["row"] = self.row
-        _check_text(where, values.values())
+        self._text += _length_of_text(where, values.values())
         self._ids.add(row.get("id", ""))
         for name, value in values.items():
             self._columns[name].append(value)
         self.row += 1
-        if len(self._columns["row"]) == CHUNK:
+        if len(self._columns["row"]) == CHUNK or self._text >= CHUNK_TEXT:
             self._flush()
 
     def table(self) -> pyarrow.Table:
@@ -179,14 +181,21 @@ class _Builder:
                 f"dataset {self._card.name}", f"rows do not fit the schema ({error})"
             ) from None
         self._columns = {name: [] for name in self._columns}
+        self._text = 0
 
 
-def _check_text(where: str, values: Iterable[Any]) -> None:
-    """Raises DataError where a string, however deep, is missing or holds what is no text."""
+def _length_of_text(where: str, values: Iterable[Any]) -> int:
+    """Characters in all strings, however deep.
+
+    Raises:
+        DataError: one is missing or holds what is no text.
+    """
+    length = 0
     for value in values:
         if value is None:
             raise DataError(where, "an empty value", "text")
         if isinstance(value, str):
+            length += len(value)
             if "\0" in value:
                 raise DataError(where, "a NUL byte", "text")
             if not value.isascii():
@@ -196,9 +205,10 @@ def _check_text(where: str, values: Iterable[Any]) -> None:
                     found = f"half a surrogate pair ({value[error.start]!r})"
                     raise DataError(where, found, "Unicode text") from None
         elif isinstance(value, dict):
-            _check_text(where, value.values())
+            length += _length_of_text(where, value.values())
         elif isinstance(value, list):
-            _check_text(where, value)
+            length += _length_of_text(where, value)
+    return length
 
 
 def schema_table(card: DatasetCard, records: Iterable[Record]) -> pyarrow.Table:
@@ -241,3 +251,21 @@ def renumbered(task: str, table: pyarrow.Table, order: np.ndarray) -> pyarrow.Ta
             chunks.append(pa.array(order[chunk.to_numpy()]))
     field = table.schema.field(name)
     return table.set_column(place, field, pa.chunked_array(chunks, field.type))
+
+
+def taken(table: pyarrow.Table, rows: np.ndarray) -> pyarrow.Table:
+    """The table's rows [n], in ascending order: chunk by chunk.
+
+    Arrow's own `take` joins the chunks, whose strings together may be more than one array holds.
+    """
+    import pyarrow as pa
+
+    chunks, start = [], 0
+    for chunk in table.to_batches():
+        first, last = np.searchsorted(rows, (start, start + chunk.num_rows))
+        if last - first == chunk.num_rows:
+            chunks.append(chunk)
+        elif last > first:
+            chunks.append(chunk.take(pa.array(rows[first:last] - start)))
+        start += chunk.num_rows
+    return pa.Table.from_batches(chunks, schema=table.schema)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tasks.batches import PlannedBatch, TokenBatch
 from tasks.errors import DataError
+from tasks.schema import SKEW_KINDS
 from tasks.token_store import Grid, TokenStore
 
 if TYPE_CHECKING:
@@ -57,7 +58,6 @@ class Task:
     auto_class: ClassVar[str]  # of transformers
     generates: ClassVar[bool] = False
     token_settings: ClassVar[tuple[str, ...]] = ("max_length",)  # those that it reads
-    skew_kinds: ClassVar[tuple[str, ...]] = ("source", "client")
 
     def __init__(self, labels: list[str], settings: TokenSettings) -> None:
         self.labels, self.settings = labels, settings
@@ -77,9 +77,9 @@ class Task:
 
         Raises DataError: the task has no such kind, or the data set no such column.
         """
-        if kind in self.skew_kinds:
+        if kind in SKEW_KINDS[self.name]:
             return named_classes(examples, kind)
-        kinds = ", ".join(self.skew_kinds)
+        kinds = ", ".join(SKEW_KINDS[self.name])
         raise DataError("skew", repr(kind), f"one of {kinds} ({self.name})")
 
     def encode(

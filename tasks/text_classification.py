@@ -26,7 +26,6 @@ class TextClassification(Task):
     name = "text_classification"
     primary_metric = "accuracy"
     auto_class = "AutoModelForSequenceClassification"
-    skew_kinds = ("label", "source", "client")
 
     @classmethod
     def texts(cls, examples: Dataset) -> list[str]:

@@ -24,7 +24,7 @@ from tasks.fingerprint import code_hash
 
 # What turns examples into tokens. The rows themselves are named by the data's fingerprint.
 _CODE = (
-    "token_store.py", "task.py", "text_encoder.py", "ragged.py", "answer_windows.py",
+    "token_store.py", "task.py", "schema.py", "text_encoder.py", "ragged.py", "answer_windows.py",
     "text_classification.py", "sequence_tagging.py", "question_answering.py", "seq2seq.py",
 )  # fmt: skip
 _ARRAYS = ("tokens", "row_offsets", "example_rows", "row_weight")

@@ -29,9 +29,9 @@ from partitioners import (
 from partitioners.partition import Partition
 from partitioners.streams import stream
 from partitioners.test_share import share_by_label
-from tasks import TASKS
 from tasks.data import Corpus
 from tasks.dataset_card import DatasetCard
+from tasks.schema import SKEW_KINDS
 from tasks.task import Task
 
 FILE = "partition.npz"  # in a partition folder or a run folder
@@ -55,7 +55,7 @@ def check_partition(config: PartitionConfig, card: DatasetCard) -> PartitionerSp
     if "keys" in spec.needs and not card.has_clients:
         fix = "use another partitioner"
         raise UserError("partition.name", f"{card.name} has no natural clients", fix=fix)
-    kind, known = config.skew or card.skew, [*TASKS[card.task].skew_kinds, "cluster"]
+    kind, known = config.skew or card.skew, [*SKEW_KINDS[card.task], "cluster"]
     if kind not in known:
         raise UserError(
             "partition.skew", f"{card.task} has no skew label '{kind}'", fix=nearest(kind, known)

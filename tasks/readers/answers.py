@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from tasks.errors import DataError
+from tasks.readers.reader import LeftOut
+
+Unanswerable = Literal["error", "drop"]
+
+
+def no_answer(where: str, unanswerable: Unanswerable, option: str) -> DataError:
+    """What a question without an answer is: a bad record, or left out and counted (`drop`).
+
+    Args:
+        option: the card's key that says so.
+    """
+    if unanswerable == "drop":
+        return LeftOut(where, "unanswerable")
+    return DataError(
+        where, "an unanswerable question", "at least one answer",
+        f"{option}: drop in the card leaves such questions out",
+    )  # fmt: skip
 
 
 def check_answers(

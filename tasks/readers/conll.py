@@ -35,18 +35,24 @@ class ConllOptions(ReaderOptions):
     "# " rather than "#" where a word may be "#". `empty_word` is read where a word is empty or
     blank, in files that have lost some; None: that is a bad record. `patterns`: split -> the
     files of a directory or an archive, such as "*_train.txt"; what `*` stands for is the source.
+    `client_column` holds the natural client, the same on every line of a sentence.
     """
 
     separator: str | None = Field(default="\t", min_length=1)
     columns: int | None = Field(default=None, ge=2)  # None: as many as the first line has
     token_column: int = 0
     tag_column: int = -1
+    client_column: int | None = None
     scheme: Scheme = "iob2"
     token_prefix: str = ""
     document_marker: str | None = "-DOCSTART-"
     comment: str | None = Field(default=None, min_length=1)
     empty_word: str | None = Field(default=None, min_length=1)
     patterns: dict[str, str] | None = None
+
+    @property
+    def names_clients(self) -> bool:
+        return self.client_column is not None
 
     @field_validator("patterns")
     @classmethod
@@ -60,7 +66,8 @@ class ConllOptions(ReaderOptions):
 def read(path: Path, split: str, options: ConllOptions) -> Records:
     """Yields `words` and `tags` (names, IOB2) of every sentence; `where` names its first line.
 
-    With `patterns` also `source`. A sentence with a bad line is one bad record.
+    With `patterns` also `source`, with `client_column` also `client`. A sentence with a bad line is
+    one bad record.
 
     Raises:
         DataError: a file cannot be read, none fits the pattern, or there is no sentence.
@@ -131,21 +138,23 @@ def _columns(line: str, options: ConllOptions) -> list[str]:
     return line.split(options.separator) if options.separator else blank_separated(line)
 
 
-def _word(where: str, line: str, width: int, options: ConllOptions) -> tuple[str, str]:
+def _word(where: str, line: str, width: int, options: ConllOptions) -> tuple[str, str, str]:
+    """The word, its tag and its client ("" if the file names none)."""
     columns = _columns(line, options)
     if len(columns) != width:
         raise DataError(
             where, f"{len(columns)} columns", f"{width}",
             "check local.options.separator and the line",
         )  # fmt: skip
-    try:
-        word, tag = columns[options.token_column], columns[options.tag_column]
-    except IndexError:
+    named = {"token_column": options.token_column, "tag_column": options.tag_column}
+    if options.client_column is not None:
+        named["client_column"] = options.client_column
+    if not all(-width <= place < width for place in named.values()):
         raise DataError(
-            where, f"{len(columns)} columns",
-            f"columns {options.token_column} and {options.tag_column}",
-            "check local.options.token_column and tag_column",
-        ) from None  # fmt: skip
+            where, f"{len(columns)} columns", f"columns {' and '.join(map(str, named.values()))}",
+            f"check local.options.{' and '.join(named)}",
+        )  # fmt: skip
+    word, tag, *client = (columns[place] for place in named.values())
     if not word.startswith(options.token_prefix):
         raise DataError(where, f"word {word!r}", f"the prefix {options.token_prefix!r}")
     word = word[len(options.token_prefix) :]
@@ -156,12 +165,21 @@ def _word(where: str, line: str, width: int, options: ConllOptions) -> tuple[str
                 "correct the line, or set local.options.empty_word",
             )  # fmt: skip
         word = options.empty_word
-    return word, tag
+    return word, tag, client[0] if client else ""
 
 
-def _record(where: str, sentence: list[tuple[str, str]], options: ConllOptions) -> Record:
-    words, tags = (list(column) for column in zip(*sentence, strict=True))
-    return where, {"words": words, "tags": to_iob2(tags, options.scheme, where)}
+def _record(where: str, sentence: list[tuple[str, str, str]], options: ConllOptions) -> Record:
+    words, tags, clients = (list(column) for column in zip(*sentence, strict=True))
+    row = {"words": words, "tags": to_iob2(tags, options.scheme, where)}
+    if options.client_column is None:
+        return where, row
+    first, other = clients[0], next((name for name in clients if name != clients[0]), None)
+    if other is not None or blank(first):
+        raise DataError(
+            where, f"clients {first!r} and {other!r}" if other is not None else "an empty client",
+            "one name on every line of a sentence", "correct local.options.client_column",
+        )  # fmt: skip
+    return where, {**row, "client": first}
 
 
 CONLL = Reader(("sequence_tagging",), ConllOptions, read)

@@ -1,8 +1,9 @@
 """Rows of a delimited text file: CSV with quotes (RFC 4180), or TSV without.
 
 A row that breaks the format is yielded as what is wrong with it, and reading goes on with the line
-after the one where that showed. A quote that is never closed swallows lines until the field is
-longer than the `csv` module allows, so memory stays bounded.
+after the one where that showed. A quote that is never closed swallows lines until the value is
+longer than `MAX_VALUE`, so memory stays bounded. That limit of the `csv` module is one for the
+whole process; it is raised here and never lowered.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections.abc import Iterator
 from typing import IO
 
 from tasks.errors import DataError
-from tasks.readers.text_lines import Encoding, Line, text_lines
+from tasks.readers.text_lines import MAX_LINE_BYTES, Encoding, Line, text_lines
+
+MAX_VALUE = MAX_LINE_BYTES  # characters
 
 Row = tuple[str, list[str] | DataError]  # where it begins, and its cells or what is wrong with it
 
@@ -30,6 +33,7 @@ def csv_rows(
         where: the file's place; a row's is that of its first line.
         quoting: values may stand in double quotes, doubled inside; else a quote is a character.
     """
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_VALUE))
     lines = _Lines(text_lines(file, where, encoding))
     reader = csv.reader(
         lines, delimiter=delimiter, strict=True,
@@ -77,8 +81,9 @@ class _Lines:
 def _told(error: csv.Error, where: str, quoting: bool) -> DataError:
     if "field limit" in str(error):
         found = f"a value of more than {csv.field_size_limit()} characters"
-        fix = "a quote that is not closed?" if quoting else "use JSON lines or Parquet"
-        return DataError(where, found, "a shorter one", fix)
+        return DataError(where, found, "a shorter one", "a quote that is not closed?")
+    if "unexpected end" in str(error):
+        return DataError(where, "a quote that is not closed", "one before the file ends")
     if "new-line" in str(error):
         return DataError(where, "a carriage return inside the row", "lines that end with LF")
     return DataError(

@@ -12,6 +12,7 @@ import hashlib
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from pydantic import Field
 
@@ -20,7 +21,7 @@ from tasks.readers.pairs import check_pair, is_empty
 from tasks.readers.reader import LeftOut, Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.split_files import of_split
 from tasks.readers.text_lines import Line, text_lines
-from tasks.readers.unpack import BROKEN, open_file
+from tasks.readers.unpack import BROKEN, check_inside, open_file
 
 MAX_STORY_BYTES = 16 * 2**20
 
@@ -55,7 +56,7 @@ def read(path: Path, split: str, options: StoriesOptions) -> Records:
     """
     urls = path / of_split(options.lists, split, path, "list")
     found = 0
-    with readable(urls, "a list of URLs", *BROKEN), open_file(urls) as file:
+    with readable(urls, "a list of URLs", *BROKEN), _opened(urls, path) as file:
         folders = sorted(folder for folder in path.glob("*/stories") if folder.is_dir())
         if not folders:
             raise DataError(str(path), "no folder */stories", "cnn/stories, dailymail/stories")
@@ -69,6 +70,11 @@ def read(path: Path, split: str, options: StoriesOptions) -> Records:
                 yield error
     if not found:
         raise DataError(str(urls), "no line", "one URL per line")
+
+
+def _opened(urls: Path, folder: Path) -> IO[bytes]:
+    check_inside(urls, folder)
+    return open_file(urls)
 
 
 def _file(folders: list[Path], url: str, where: str) -> Path:

@@ -9,14 +9,14 @@ part of this task: `"is_impossible": true` and no answers.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from tasks.errors import DataError
-from tasks.readers.answers import check_answers, nearby
-from tasks.readers.json_values import field, parsed
-from tasks.readers.reader import LeftOut, Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.answers import Unanswerable, check_answers, nearby, no_answer
+from tasks.readers.json_values import field, parsed, shown
+from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.unpack import BROKEN, open_file
 
 
@@ -27,17 +27,25 @@ class SquadOptions(ReaderOptions):
     documents have no name. `integer_ids`: ids of questions and documents are whole numbers.
     `unanswerable`: such a question is a bad record (`error`), or left out and counted (`drop`).
     `offset_tolerance`: an answer that is not at its offset is taken where its text stands, if that
-    is one place within so many characters.
+    is one place within so many characters. `client_key`: the key that names the natural client, by
+    a string or a whole number: of the question, else of its paragraph, else of the article.
     """
 
     title_key: str | None = "title"
     integer_ids: bool = False
-    unanswerable: Literal["error", "drop"] = "error"
+    unanswerable: Unanswerable = "error"
     offset_tolerance: int = Field(default=0, ge=0, le=100)
+    client_key: str | None = None
+
+    @property
+    def names_clients(self) -> bool:
+        return self.client_key is not None
 
 
 def read(path: Path, split: str, options: SquadOptions) -> Records:
     """Yields `id`, `question`, `context`, `title` and `answers` of every question, in file order.
+
+    With `client_key` also `client`.
 
     Raises:
         DataError: the file is not JSON, or no SQuAD file.
@@ -72,7 +80,11 @@ def _questions(path: Path, content: Any, options: SquadOptions) -> Records:
                 continue
             for question in questions:
                 try:
-                    yield _question(path, inside, title, context, question, options)
+                    record = _question(path, inside, title, context, question, options)
+                    if options.client_key is not None:
+                        owners = (question, paragraph, article)
+                        record[1]["client"] = _client(owners, options.client_key, record[0])
+                    yield record
                 except DataError as error:
                     yield error
 
@@ -86,6 +98,18 @@ def _title(article: Any, paragraph: Any, where: str, options: SquadOptions) -> s
 
 def _name(owner: Any, key: str, where: str, options: SquadOptions) -> str:
     return str(field(owner, key, int if options.integer_ids else str, where))
+
+
+def _client(owners: tuple[dict[str, Any], ...], key: str, where: str) -> str:
+    found = next((owner[key] for owner in owners if key in owner), None)
+    if isinstance(found, str) and found.strip():
+        return found
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    raise DataError(
+        where, f"{key}: {shown(found)}", "a name or a whole number, the natural client",
+        "correct local.options.client_key",
+    )  # fmt: skip
 
 
 def _question(
@@ -108,12 +132,7 @@ def _answers(question: Any, context: str, where: str, options: SquadOptions) -> 
     if impossible and answers:
         raise DataError(where, "is_impossible, and answers", "one of the two")
     if not answers:
-        if options.unanswerable == "drop":
-            raise LeftOut(where, "unanswerable")
-        raise DataError(
-            where, "an unanswerable question", "at least one answer",
-            "local.options.unanswerable: drop in the card leaves such questions out",
-        )  # fmt: skip
+        raise no_answer(where, options.unanswerable, "local.options.unanswerable")
     texts = [field(answer, "text", str, where) for answer in answers]
     starts = [field(answer, "answer_start", int, where) for answer in answers]
     if options.offset_tolerance:

@@ -1,14 +1,16 @@
 """A user's own table: CSV, TSV, JSON lines or Parquet, for every task.
 
 `columns` maps our columns to the file's, by name, or by number from 0 in CSV and TSV; what it does
-not name has our name in the file.
+not name has our name in the file. `meta.user` is the column `user` inside a column `meta`, in JSON
+lines and Parquet.
 
 | task                | columns, with what they may hold                                           |
 |---------------------|----------------------------------------------------------------------------|
 | text_classification | `text`; `label`: a name or a whole number                                  |
-| sequence_tagging    | `words`, `tags` (IOB2): lists, or strings with blanks between              |
-| question_answering  | `question`, `context`; `answers`: {text: [...], answer_start: [...]}, or   |
-|                     | `answer_text` and `answer_start`; `title`, `id` where there are any        |
+| sequence_tagging    | `words`, `tags`: lists, or strings with blanks between                     |
+| question_answering  | `question`, `context`; `answers`: {text: [...], answer_start: [...]} or    |
+|                     | [{text, answer_start}, ...], or columns `answer_text` and `answer_start`;  |
+|                     | `title`, `id` where there are any                                          |
 | seq2seq             | `input`; `targets`: a string or a list of them; in evaluation splits the   |
 |                     | targets of equal inputs are gathered in one example                        |
 
@@ -23,11 +25,14 @@ from typing import Literal
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from tasks.errors import DataError
+from tasks.readers.answers import Unanswerable
 from tasks.readers.reader import Reader, ReaderOptions, Records
 from tasks.readers.references import group_references
-from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, table_record
+from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, LabelNames, table_record
 from tasks.readers.table_rows import Layout, csv_table, json_lines, parquet_rows
+from tasks.readers.tag_schemes import Scheme
 from tasks.readers.text_lines import Encoding
+from tasks.schema import LABEL_COLUMN
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
@@ -49,6 +54,8 @@ class TableOptions(ReaderOptions):
     `header` and `encoding` are for CSV and TSV; if not given, CSV has commas and double quotes, TSV
     has tabs and none. `label_names`: the names of labels (or tags) that are numbers or codes in the
     file: a list that starts with the name of 0, or a mapping such as {0: negative, 4: positive}.
+    `scheme` of the tags, which become IOB2 (see tag_schemes.py). `unanswerable`: a question without
+    an answer is a bad record (`error`), or left out and counted (`drop`).
     """
 
     columns: dict[str, str | int] = Field(default={})
@@ -57,7 +64,9 @@ class TableOptions(ReaderOptions):
     quoting: bool | None = None
     header: bool = True
     encoding: Encoding = "utf-8"
-    label_names: list[str] | dict[str | int, str] | None = None
+    label_names: LabelNames | None = None
+    scheme: Scheme = "iob2"
+    unanswerable: Unanswerable = "error"
 
     _task: str = PrivateAttr("")
 
@@ -87,10 +96,12 @@ class TableOptions(ReaderOptions):
                 raise ValueError(
                     f"columns has {name!r}, which is no column of {self.task}: {', '.join(known)}"
                 )
-        if self.label_names is not None and self.task not in (
-            "text_classification", "sequence_tagging"
-        ):  # fmt: skip
+        if self.label_names is not None and self.task not in LABEL_COLUMN:
             raise ValueError(f"label_names: {self.task} has no labels")
+        if "scheme" in self.model_fields_set and self.task != "sequence_tagging":
+            raise ValueError(f"scheme: {self.task} has no tags")
+        if "unanswerable" in self.model_fields_set and self.task != "question_answering":
+            raise ValueError(f"unanswerable: {self.task} has no questions")
         return self
 
 
@@ -108,8 +119,10 @@ def read(path: Path, split: str, options: TableOptions) -> Records:
 
 def _records(path: Path, options: TableOptions) -> Records:
     kind = options.format or _format(path)
-    columns = Columns(options.task, options.columns, options.label_names)
-    number = 0
+    columns = Columns(
+        options.task, options.columns, options.label_names, options.scheme, options.unanswerable
+    )
+    found = False
     if kind == "jsonl":
         rows = json_lines(path, columns)
     elif kind == "parquet":
@@ -119,14 +132,15 @@ def _records(path: Path, options: TableOptions) -> Records:
         delimiter = options.delimiter or {"csv": ",", "tsv": "\t"}[kind]
         layout = Layout(delimiter, quoting, options.header, options.encoding)
         rows = csv_table(path, columns, layout)
-    for number, (where, row) in enumerate(rows, 1):
+    for where, row in rows:
+        found = True
         try:
             if isinstance(row, DataError):
                 raise row
-            yield where, table_record(columns, where, row, f"{path.stem}-{number}")
+            yield where, table_record(columns, where, row)
         except DataError as error:
             yield error
-    if not number:
+    if not found:
         raise DataError(str(path), "no rows", "at least one")
 
 

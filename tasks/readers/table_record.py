@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tasks.errors import DataError
-from tasks.readers.answers import check_answers
-from tasks.schema import check_iob2
+from tasks.readers.answers import Unanswerable, check_answers, no_answer
+from tasks.readers.json_values import field
+from tasks.readers.table_values import decoded, is_missing, items, name_of, offset, text
+from tasks.readers.tag_schemes import Scheme, to_iob2
 
 REQUIRED: dict[str, tuple[str, ...]] = {
     "text_classification": ("text", "label"),
@@ -26,30 +27,42 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 ONLY_IF_NAMED = ("client", "source")
 
-_WHOLE = re.compile(r"[0-9]{1,9}")
+LabelNames = list[str] | dict[bool | int | str, str]
 
 
 class Columns:
-    """Which column of a file holds which of ours, and what its labels are called.
+    """Which column of a file holds which of ours, and how what it holds is meant.
 
     Args:
         given: ours -> the file's, where they differ.
         label_names: names by number, or by what stands in the file.
+        scheme: of the tags.
+        unanswerable: what a question without an answer is.
     """
 
     def __init__(
         self,
         task: str,
         given: Mapping[str, str | int],
-        label_names: list[str] | dict[str | int, str] | None = None,
+        label_names: LabelNames | None = None,
+        scheme: Scheme = "iob2",
+        unanswerable: Unanswerable = "error",
     ) -> None:
         self.task, self._given = task, given
-        pairs: Iterable[tuple[str | int, str]] | None = None
+        self.scheme, self.unanswerable = scheme, unanswerable
+        pairs: Iterable[tuple[bool | int | str, str]] | None = None
         if isinstance(label_names, list):
             pairs = enumerate(label_names)
         if isinstance(label_names, dict):
             pairs = label_names.items()
-        self._names = None if pairs is None else {str(key): name for key, name in pairs}
+        self._names = None
+        if pairs is not None:
+            self._names = {name_of("label_names", "label", key): name for key, name in pairs}
+
+    @property
+    def paths(self) -> list[str]:
+        """The file's columns that may lie inside others, such as `meta.user`."""
+        return [name for name in self._given.values() if isinstance(name, str) and "." in name]
 
     def among(self, where: str, known: Collection[str | int]) -> dict[str, str | int]:
         """Ours -> the file's, of the columns to read.
@@ -82,7 +95,7 @@ class Columns:
 
     def label(self, where: str, name: str, value: Any) -> str:
         """The name of a label or tag."""
-        label = _name(where, name, value)
+        label = name_of(where, name, value)
         if self._names is None:
             return label
         if label not in self._names:
@@ -93,59 +106,71 @@ class Columns:
         return self._names[label]
 
 
-def table_record(columns: Columns, where: str, row: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The row of a record.
+def table_record(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a record; without `id` where the table has none.
 
     Args:
         row: our column -> the file's value.
-        key: the id of a question that has none.
 
     Raises:
+        LeftOut: an unanswerable question, where these are to be dropped.
         DataError: a value that is missing, empty or of another kind than the column holds.
     """
     record = _OF_TASK[columns.task](columns, where, row)
     if columns.task == "question_answering":
-        record["id"] = _name(where, "id", row["id"]) if "id" in row else key
-        record["title"] = _name(where, "title", row["title"]) if "title" in row else ""
-    for name in ONLY_IF_NAMED:
+        record["title"] = ""
+    for name in ("id", "title", *ONLY_IF_NAMED):
         if name in row:
-            record[name] = _name(where, name, row[name])
+            record[name] = name_of(where, name, row[name])
     return record
 
 
 def _classified(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
     label = columns.label(where, "label", row["label"])
-    return {"text": _text(where, "text", row["text"]), "label": label}
+    return {"text": text(where, "text", row["text"]), "label": label}
 
 
 def _tagged(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    words = [_text(where, "word", word) for word in _items(where, "words", row["words"])]
-    tags = [columns.label(where, "tag", tag) for tag in _items(where, "tags", row["tags"])]
-    check_iob2(tags, where)
-    return {"words": words, "tags": tags}
+    words = [text(where, "word", word) for word in items(where, "words", row["words"])]
+    tags = [columns.label(where, "tag", tag) for tag in items(where, "tags", row["tags"])]
+    return {"words": words, "tags": to_iob2(tags, columns.scheme, where)}
 
 
 def _answered(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    context = _text(where, "context", row["context"])
+    context = text(where, "context", row["context"])
+    texts, starts = _answers(where, row)
+    if not texts and not starts:
+        raise no_answer(where, columns.unanswerable, "local.options.unanswerable")
+    return {
+        "question": text(where, "question", row["question"]),
+        "context": context,
+        "answers": check_answers(context, texts, starts, where),
+    }
+
+
+def _answers(where: str, row: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+    """Texts and offsets, in whichever form they come; none of an unanswerable question."""
     if "answers" in row:
         answers = row["answers"]
+        if isinstance(answers, list):
+            texts = [field(answer, "text", str, where) for answer in answers]
+            return texts, [field(answer, "answer_start", int, where) for answer in answers]
         if not isinstance(answers, dict) or not {"text", "answer_start"} <= set(answers):
             raise DataError(
-                where, f"answers {answers!r}"[:80], "{text: [...], answer_start: [...]}",
+                where, f"answers {answers!r}"[:80],
+                "{text: [...], answer_start: [...]} or [{text, answer_start}, ...]",
                 "or name answer_text and answer_start in local.options.columns",
             )  # fmt: skip
         texts, starts = answers["text"], answers["answer_start"]
     else:
         texts, starts = row["answer_text"], row["answer_start"]
+        if is_missing(texts) and is_missing(starts):
+            return [], []
         if not isinstance(texts, list) and not isinstance(starts, list):
-            texts, starts = [texts], [_number(starts)]
+            texts, starts = [texts], [offset(starts)]
     if not isinstance(texts, list) or not isinstance(starts, list):
         raise DataError(where, "one answer's text or offset alone", "two lists, or two values")
-    return {
-        "question": _text(where, "question", row["question"]),
-        "context": context,
-        "answers": check_answers(context, texts, starts, where),
-    }
+    return [decoded(where, "answer", answer) for answer in texts], starts
 
 
 def _rewritten(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,8 +178,8 @@ def _rewritten(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str
     if not targets:
         raise DataError(where, "no targets", "at least one")
     return {
-        "input": _text(where, "input", row["input"]),
-        "targets": [_text(where, "target", target) for target in targets],
+        "input": text(where, "input", row["input"]),
+        "targets": [text(where, "target", target) for target in targets],
     }
 
 
@@ -164,38 +189,3 @@ _OF_TASK = {
     "question_answering": _answered,
     "seq2seq": _rewritten,
 }
-
-
-def _text(where: str, name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(where, _found(name, value), "text")
-    return value
-
-
-def _name(where: str, name: str, value: Any) -> str:
-    """A name, as it stands or as a whole number."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64:
-        return str(value)
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(where, _found(name, value), "a name or a whole number")
-    return value
-
-
-def _items(where: str, name: str, value: Any) -> list[Any]:
-    """The items of a list, or of a string with blanks between them."""
-    items = [item for item in value.split(" ") if item] if isinstance(value, str) else value
-    if not isinstance(items, list) or not items:
-        raise DataError(where, _found(name, value), "a list, or items with blanks between")
-    return items
-
-
-def _number(value: Any) -> Any:
-    """The whole number in a cell of CSV."""
-    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
-
-
-def _found(name: str, value: Any) -> str:
-    if value is None or value == [] or (isinstance(value, str) and not value.strip()):
-        return f"an empty {name}"
-    shown = f"{value!r:.60}" if isinstance(value, str | float | bool) else type(value).__name__
-    return f"{name}: {shown}"

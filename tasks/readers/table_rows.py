@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError
 from tasks.readers.csv_rows import csv_rows
@@ -14,6 +14,9 @@ from tasks.readers.reader import readable
 from tasks.readers.table_record import Columns
 from tasks.readers.text_lines import Encoding, text_lines
 from tasks.readers.unpack import BROKEN, check_growth, open_file
+
+if TYPE_CHECKING:
+    import pyarrow
 
 BATCH = 64  # rows of Parquet decoded at a time
 
@@ -78,11 +81,26 @@ def json_lines(path: Path, columns: Columns) -> Rows:
                     continue
                 content = _object(where, line)
                 if tuple(content) != keys:  # mostly the same in all lines
-                    names = columns.among(where, content.keys())
+                    inside = [path for path in columns.paths if path.partition(".")[0] in content]
+                    names = columns.among(where, [*content, *inside])
                     keys = tuple(content)
-                yield where, {ours: content[theirs] for ours, theirs in names.items()}  # type: ignore[index]
+                yield where, {ours: _value(where, content, name) for ours, name in names.items()}
             except DataError as error:
                 yield where, error
+
+
+def _value(where: str, content: dict[str, Any], name: str | int) -> Any:
+    """The value of a column, or, of `meta.user`, that of a column inside a column."""
+    if name in content:
+        return content[name]
+    value: Any = content
+    for key in str(name).split("."):
+        if value is None:
+            break
+        if not isinstance(value, dict) or key not in value:
+            raise DataError(where, f"no column {name!r}", fix="correct local.options.columns")
+        value = value[key]
+    return value
 
 
 def _object(where: str, line: str) -> dict[str, Any]:
@@ -113,13 +131,24 @@ def parquet_rows(path: Path, columns: Columns) -> Rows:
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         unpacked = sum(group.total_byte_size for group in groups)
         check_growth(str(path), path.stat().st_size, unpacked)
-        names = columns.among(str(path), file.schema_arrow.names)
-        _check_unique(str(path), file.schema_arrow.names, names)
+        known = [name for field in file.schema_arrow for name in _and_inside(field)]
+        names = columns.among(str(path), known)
+        _check_unique(str(path), known, names)
         number = seen = 0
         for batch in file.iter_batches(BATCH, columns=list(dict.fromkeys(names.values()))):
             seen += batch.nbytes  # a dictionary repeats one value at no cost in the file
             check_growth(str(path), path.stat().st_size, seen)
             for content in batch.to_pylist():
                 number += 1
-                row = {ours: content[theirs] for ours, theirs in names.items()}
-                yield f"{path} row {number}", row
+                where = f"{path} row {number}"
+                yield where, {ours: _value(where, content, name) for ours, name in names.items()}
+
+
+def _and_inside(field: pyarrow.Field, above: str = "") -> Iterator[str]:
+    """A column's name, and those of the columns inside it."""
+    import pyarrow as pa
+
+    yield above + field.name
+    if pa.types.is_struct(field.type):
+        for inner in field.type:
+            yield from _and_inside(inner, f"{above}{field.name}.")

@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import lzma
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -28,6 +29,7 @@ BROKEN: tuple[type[Exception], ...] = (
     RuntimeError, ValueError, OverflowError,
 )  # fmt: skip
 
+_NO_FILE = "a link or a device"
 _MAGIC: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -94,7 +96,7 @@ def open_entry(path: Path, name: str) -> Iterator[tuple[str, IO[bytes]]]:
             yield str(inside), file
     elif _is_zip(path):
         with zipfile.ZipFile(path) as archive:
-            found = [e for e in archive.infolist() if PurePosixPath(e.filename).name == name]
+            found = [e for e in archive.infolist() if _path(e.filename).name == name]
             _check_one(path, name, len(found))
             where = f"{path} entry {found[0].filename}"
             _safe_parts(where, found[0].filename)
@@ -120,11 +122,16 @@ def _inside(path: Path, name: str) -> Path:
             return inside  # opening it says that it is missing
         _check_one(path, name, len(found))
         inside = found[0]
-    if not inside.resolve().is_relative_to(path.resolve()):
-        raise DataError(
-            str(inside), "a link out of the folder", "a plain file", "copy what it names"
-        )  # fmt: skip
+    check_inside(inside, path)
     return inside
+
+
+def check_inside(file: Path, folder: Path) -> None:
+    """Raises DataError where a link, or a path with .., leads out of the folder."""
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise DataError(
+            str(file), "a link out of the folder", "a plain file in it", "copy what it names"
+        )  # fmt: skip
 
 
 def _is_zip(path: Path) -> bool:
@@ -144,6 +151,9 @@ def entries(
     Args:
         wanted: which files, by the parts of their name; hidden ones never are.
         most: bytes that one file may have.
+
+    Raises:
+        DataError: an entry that is unsafe, or stands in the archive twice.
     """
     if path.is_dir():
         found = _from_directory(path, wanted, most)
@@ -151,7 +161,13 @@ def entries(
         found = _from_zip(path, wanted, most)
     else:
         found = _from_tar(path, wanted, most)
-    yield from found
+    seen = set[tuple[str, ...]]()
+    for parts, content in found:
+        if parts in seen:
+            where = f"{path} entry {'/'.join(parts)}"
+            raise DataError(where, "a second entry of this name", "one", "pack the archive again")
+        seen.add(parts)
+        yield parts, content
 
 
 def _from_directory(
@@ -179,6 +195,8 @@ def _from_zip(
 
 
 def _check_zip_entry(where: str, entry: zipfile.ZipInfo, most: int = MAX_ENTRY_BYTES) -> None:
+    if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):  # 0 where none was kept
+        raise DataError(where, _NO_FILE, "a plain file")
     _check_size(where, entry.file_size, most)
     check_growth(where, entry.compress_size, entry.file_size)
 
@@ -192,7 +210,7 @@ def _from_tar(
                 where = f"{path} entry {entry.name}"
                 parts = _safe_parts(where, entry.name)
                 if not (entry.isfile() or entry.isdir()):
-                    raise DataError(where, "a link or a device", "a plain file or a folder")
+                    raise DataError(where, _NO_FILE, "a plain file or a folder")
                 if entry.isfile() and parts and not parts[-1].startswith(".") and wanted(parts):
                     _check_size(where, entry.size, most)
                     check_growth(where, path.stat().st_size, entry.size)
@@ -203,8 +221,12 @@ def _from_tar(
             pass
 
 
+def _path(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
+
+
 def _safe_parts(where: str, name: str) -> tuple[str, ...]:
-    path = PurePosixPath(name.replace("\\", "/"))
+    path = _path(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name or path.parts[:1] == ("~",):
         raise DataError(where, "a path that leaves the archive", "a relative path without ..")
     return path.parts

@@ -37,6 +37,30 @@ def test_waiting_threads_do_not_spin_unless_asked_to() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["run", "a.yaml", "--skip-bad", "-1"], "error: run_bench.py run: Invalid value for '--"),
+        (["run", "a.yaml", "--skip-bad", "x"], "see run_bench.py run --help"),
+        (["run", "a.yaml", "--sead", "1"], "--sead"),
+        (["run"], "Missing argument 'CONFIG'"),
+        (["rum"], "rum"),
+        (["--nope"], "--nope"),
+        (["gap", "x" * 9999, "y" * 9999], "unexpected extra argument"),
+        (["show", "a.yaml", "--skip-bad"], "--skip-bad"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_line_is_one_line(arguments: list[str], message: str) -> None:
+    line = command(*arguments).one_line()
+    assert message in line and len(line) < 1000
+
+
+def test_help_stays_help() -> None:
+    for arguments, code in (((), 2), (("--help",), 0), (("run", "--help"), 0)):
+        answer = command(*arguments)
+        assert answer.code == code and "Usage: run_bench.py" in answer.out and not answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["run", "a.yaml", "--out", ""], "--out: is empty or the current directory"),
         (["run", "a.yaml", "--out", "."], "--out: is empty or the current directory"),
         (["run", "a.yaml", "--seeds", ""], "--seeds: found ''"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tasks import corpus_cache
 from tasks.data import load_corpus
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
@@ -20,7 +22,7 @@ from tasks.fingerprint import file_hash, table_fingerprint
 from tasks.schema import COMMON_COLUMNS, TASK_COLUMNS, features, ordered_labels
 
 COMMON = {"name": "x", "version": 1, "licence": "l", "language": "en", "description": "d",
-          "skew": "label"}  # fmt: skip
+          "skew": "cluster"}  # fmt: skip
 
 
 def conll(count, name="PER"):
@@ -312,7 +314,7 @@ def test_auto_prefers_local_files_to_the_hub(tmp_path, monkeypatch):
     assert len(load(card, tmp_path).splits["test"]) == 5
     asked = []
 
-    def read_hub(hub, task, split, cache_dir):
+    def read_hub(hub, task, split, cache_dir, instead):
         asked.append(split)
         yield "hub", {"words": ["a"], "tags": ["O"]}
         yield "hub", {"words": ["b"], "tags": ["O"]}
@@ -433,6 +435,23 @@ def test_two_processes_agree(tmp_path):
         for hash_seed in ("1", "2")
     ]  # fmt: skip
     assert outputs[0] == outputs[1] and load(card, tmp_path).fingerprint in outputs[0]
+
+
+def test_every_module_that_makes_rows_is_in_the_key():
+    """Modules of `tasks` that reading a source imports, whatever is added later."""
+    package = Path(corpus_cache.__file__).parent
+    keyed = {file for pattern in corpus_cache._CODE for file in package.glob(pattern)}
+    others = {package / f"{name}.py" for name in ("corpus_cache", "fingerprint", "network")}
+    found, waiting = set(), {package / "sources.py"}
+    while waiting:
+        file = waiting.pop()
+        found.add(file)
+        for name in re.findall(r"(?:from|import) tasks\.([\w.]+)", file.read_text("utf-8")):
+            module = package.joinpath(*name.split("."))
+            module = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
+            waiting |= {module} - found - others
+    assert found <= keyed, found - keyed
+    assert {file for file in keyed if file.parent == package} <= found
 
 
 def entry(tmp_path):

@@ -105,6 +105,9 @@ def test_properties():
     (lambda c: c.update(client="title"), "client: title is no column of sequence_tagging"),
     (lambda c: c.update(client="user"), "mine.yaml client: 'user'; expected 'title'"),
     (lambda c: c.update(validation={"fraction": 1.0}), "validation.fraction: 1.0; expected less"),
+    (lambda c: c.update(skew="entity_type"), "mine.yaml: skew: 'entity_type'; expected one of ent"),
+    (lambda c: c.update(skew="entity_type"), "did you mean entity_types?"),
+    (lambda c: c.update(skew="label"), "skew: 'label'; expected one of entity_types, source, cl"),
     (lambda c: c.update(hub=3), "mine.yaml hub: 3; expected a valid dictionary"),
 ])  # fmt: skip
 def test_wrong_cards(change, message):

@@ -15,7 +15,7 @@ from tasks.errors import DataError
 
 CARDS = Path(__file__).parents[2] / "configs" / "datasets"
 COMMON = {"name": "x", "version": 1, "licence": "l", "language": "en", "description": "d",
-          "skew": "label"}  # fmt: skip
+          "skew": "cluster"}  # fmt: skip
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_conll2003(tmp_path, no_network):
     assert [corpus.labels[tag] for tag in first["tags"]] == ["B-ORG", "O", "B-MISC"]
 
 
-def squad(tmp_path, start=6, text="Rome"):
+def squad(tmp_path, start=6, text="Rome", unanswered=()):
     from datasets import List, Value
 
     features = {
@@ -130,6 +130,8 @@ def squad(tmp_path, start=6, text="Rome"):
          "answers": text and {"text": [text], "answer_start": [start]}}
         for i, title in enumerate(["A", "B", "C", "A", "D"])
     ]  # fmt: skip
+    for place in unanswered:
+        rows[place]["answers"] = {"text": [], "answer_start": []}
     parquet(tmp_path, "plain_text/validation.parquet", rows, features)
     everywhere = {"train": "validation", "validation": "validation", "test": "validation"}
     return {
@@ -166,6 +168,18 @@ def test_squad_with_a_wrong_offset(tmp_path):
 def test_answers_of_nothing(tmp_path, start, text, message):
     with pytest.raises(DataError, match=message):
         load(squad(tmp_path, start=start, text=text), tmp_path)
+
+
+def test_unanswerable_questions_are_refused_or_dropped(tmp_path):
+    card = squad(tmp_path, unanswered=[2])
+    with pytest.raises(DataError, match=r"id q2: an unanswerable.*hub\.unanswerable: drop"):
+        load({**card}, tmp_path)
+    card["hub"]["unanswerable"] = "drop"
+    corpus = load(card, tmp_path)
+    assert corpus.splits["train"]["id"][:] == ["q0", "q3"]
+    assert corpus.left_out == {"unanswerable": 1} and corpus.skipped == ()
+    with pytest.raises(DataError, match=r"hub\.unanswerable: text_classification has no questions"):
+        load({"task": "text_classification", "hub": {"unanswerable": "drop"}}, tmp_path)
 
 
 def test_an_article_that_is_not_there(tmp_path):
@@ -339,9 +353,9 @@ def test_a_changed_copy_is_read_again(tmp_path):
     assert first.fingerprint != second.fingerprint
 
 
-def hub_card():
+def hub_card(**more):
     return DatasetCard.parse({
-        **COMMON, "task": "text_classification",
+        **COMMON, "task": "text_classification", **more,
         "hub": {"id": "nobody/nothing", "revision": "0" * 40,
                 "splits": {"train": "train", "test": "test"}},
     }, "x.yaml")  # fmt: skip
@@ -358,14 +372,20 @@ def test_no_network_is_one_line(tmp_path, monkeypatch):
         load_corpus(hub_card(), data_root=None, cache_dir=tmp_path)
     assert str(error.value) == (
         "hub nobody/nothing at 000000000000, split train: no network; expected a network "
-        "connection or local files; connect, or set FEDNLP_DATA to the folder with the data"
+        "connection or local files; connect"
     )
+    local = {"reader": "table", "files": {"train": "a.csv", "test": "b.csv"}}
+    (tmp_path / "a.csv").write_text("text,label\nx,y\n")
+    messages = {tmp_path: f"no file at {tmp_path / 'b.csv'}; check FEDNLP", None: "set FEDNLP_DATA"}
+    for root, message in messages.items():
+        with pytest.raises(DataError, match=f"no network.* give the local files: .*{message}"):
+            load_corpus(hub_card(local=local), data_root=root, cache_dir=tmp_path)
 
 
 def test_offline_mode_is_one_line(tmp_path, monkeypatch, capfd, no_network):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match=r"could not be loaded .*set FEDNLP_DATA") as error:
+    with pytest.raises(DataError, match=r"could not be loaded .*; connect") as error:
         load_corpus(hub_card(), data_root=None, cache_dir=tmp_path)
     assert "\n" not in str(error.value)
     assert capfd.readouterr() == ("", "")

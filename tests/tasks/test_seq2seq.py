@@ -170,4 +170,4 @@ def test_texts_and_skew():
     assert task.texts(table) == ["a", "b"]
     assert task.tokenizer_texts(table) == ["a", "b", "x", "y", "z"]
     assert task.skew_labels(table, "source")[0].tolist() == [0, 1]
-    assert task.generates and task.skew_kinds == ("source", "client")
+    assert task.generates

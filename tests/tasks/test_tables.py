@@ -16,7 +16,7 @@ BAD = DataError("f line 2", "nonsense", fix="mend it")
 def card(task, **more):
     return DatasetCard.parse({
         "name": "mine", "task": task, "version": 1, "licence": "x", "language": "en",
-        "description": "x", "skew": "label",
+        "description": "x", "skew": "cluster",
         "hub": {"id": "a/b", "revision": "0" * 40, "splits": {"train": "train", "test": "test"}},
         **more,
     }, "mine.yaml")  # fmt: skip

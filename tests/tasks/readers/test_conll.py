@@ -88,6 +88,22 @@ def test_words_with_blanks(tmp_path):
     assert rows(tmp_path, text, separator=None)[0]["words"] == ["10\u00a0000", "b"]
 
 
+def test_a_column_of_clients(tmp_path):
+    text = "u1 Ada B-PER\nu1 sleeps O\n\nu2 Rome B-LOC\n"
+    layout = {"separator": " ", "token_column": 1}
+    assert ConllOptions(client_column=0).names_clients and not ConllOptions().names_clients
+    found = rows(tmp_path, text, **layout, client_column=0)
+    assert [(row["words"], row["client"]) for row in found] == [
+        (["Ada", "sleeps"], "u1"), (["Rome"], "u2"),
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="line 1: clients 'u1' and 'u2'; expected one name on ever"):
+        rows(tmp_path, text.replace("u1 sleeps", "u2 sleeps"), **layout, client_column=0)
+    with pytest.raises(DataError, match="line 1: an empty client"):
+        rows(tmp_path, " Ada B-PER\n", **layout, client_column=0)
+    with pytest.raises(DataError, match="3 columns; expected columns 1 and -1 and 3"):
+        rows(tmp_path, text, **layout, client_column=3)
+
+
 def test_an_empty_word_may_be_named(tmp_path):
     text = "a\tO\n\tO\n \tB-PER\n\n\tO\n"
     assert rows(tmp_path, text, empty_word="\ufffd") == [

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mutations import mutated, seeds
+from reading import check_line
 
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
@@ -80,7 +81,8 @@ def check(card: DatasetCard, split: str, path: Path) -> int:
     try:
         for record in reader.read(path, split, card.local.reader_options(card.task)):
             if isinstance(record, DataError):
-                assert "\n" not in str(record) and str(path) in str(record)
+                check_line(record)
+                assert str(path) in str(record)
                 continue
             where, row = record
             assert str(path) in where and set(row) >= set(TASK_COLUMNS[card.task]) - {"title"}
@@ -96,7 +98,8 @@ def check(card: DatasetCard, split: str, path: Path) -> int:
                 check_pair(row["input"], row["targets"], where)
             good += 1
     except DataError as error:
-        assert "\n" not in str(error) and str(path) in str(error)
+        check_line(error)
+        assert str(path) in str(error)
     return good
 
 

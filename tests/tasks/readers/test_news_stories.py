@@ -82,6 +82,18 @@ def test_a_link_is_not_followed(tmp_path, linked):
     assert isinstance(of_mail, DataError) == (linked != f"cnn/stories/{name(CNN)}")
 
 
+def test_a_list_of_urls_outside_the_folder_is_not_read(tmp_path):
+    folder = written(tmp_path / "here")
+    (tmp_path / "secret").write_text("pass word")
+    (folder / "all_train.txt").unlink()
+    (folder / "all_train.txt").symlink_to(tmp_path / "secret")
+    with pytest.raises(DataError, match=r"all_train\.txt: a link out of the folder") as error:
+        records(folder)
+    assert "pass word" not in str(error.value)
+    with pytest.raises(DataError, match="out of the folder"):
+        list(read(folder, "train", StoriesOptions(lists={"train": "../secret"})))
+
+
 @pytest.mark.parametrize(("story", "message"), [
     ("", "an empty input"),
     ("@highlight\n\nx", "an empty input"),

@@ -14,7 +14,7 @@ from reading import check_pairs, good
 from tasks.data import load_corpus
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
-from tasks.readers.parallel_lines import ParallelOptions, read, target_file
+from tasks.readers.parallel_lines import ParallelOptions, other_files, read
 from tasks.readers.reader import LeftOut
 
 ARTICLES = "australia 's current account deficit shrunk by a record #.## billion\nUNK said <unk>\n"
@@ -57,23 +57,27 @@ def test_gigaword_as_it_is(tmp_path):
 ])  # fmt: skip
 def test_names_of_the_targets(tmp_path, name, target, expected):
     folder = tmp_path / "input.de"  # only the file's name counts
-    assert target_file(folder / name, ParallelOptions(target=target)) == folder / expected
+    assert other_files(folder / name, ParallelOptions(target=target)) == [folder / expected]
+    clients = ParallelOptions(target={".none": ".x", name[-5:]: "t"}, clients=target)
+    assert other_files(folder / name, clients)[1:] == [folder / expected]
 
 
 def test_a_name_without_the_part(tmp_path):
     with pytest.raises(DataError, match=r"x\.fr: a name without \.de or \.src; expected"):
-        target_file(tmp_path / "x.fr", ParallelOptions(target={".de": ".en", ".src": ".tgt"}))
+        other_files(tmp_path / "x.fr", ParallelOptions(target={".de": ".en", ".src": ".tgt"}))
 
 
 def test_a_name_with_the_part_twice(tmp_path):
     with pytest.raises(DataError, match=r"in\.train: a name with in 2 times; expected once"):
-        target_file(tmp_path / "in.train", options())
+        other_files(tmp_path / "in.train", options())
 
 
 @pytest.mark.parametrize("target", [{}, {"": "x"}, {"a": "a"}, {"a": "../b"}, {"a/": "b"}])
 def test_targets_that_name_nothing(target):
     with pytest.raises(ValidationError):
         ParallelOptions(target=target)
+    with pytest.raises(ValidationError):
+        ParallelOptions(target={"a": "b"}, clients=target)
 
 
 def test_endings_byte_order_marks_and_unusual_separators(tmp_path):
@@ -131,6 +135,20 @@ def test_a_line_that_is_far_too_long(tmp_path):
     assert [row["input"] for _, row in records] == ["b"]
 
 
+def test_a_file_of_clients(tmp_path):
+    path = pair(tmp_path, "a\nb\nc\nd\n", "x\ny\nz\n\n")
+    (tmp_path / "who").write_text("ann \nbob\n\nann\n")
+    given = ParallelOptions(target={"in": "out"}, clients={"in": "who"}, drop_empty=True)
+    assert given.names_clients and not options().names_clients
+    first, second, third, fourth = read(path, "train", given)
+    assert first == (f"{path} line 1", {"input": "a", "targets": ["x"], "client": "ann"})
+    assert second[1]["client"] == "bob" and isinstance(fourth, LeftOut)
+    assert f"{tmp_path / 'who'} line 3: an empty client" in str(third)
+    (tmp_path / "who").write_text("ann\nbob\n")
+    with pytest.raises(DataError, match=r"who: 2 lines; expected 4, as many as .*in has"):
+        list(read(path, "train", given))
+
+
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(DataError, match="in: no such file"):
         rows(tmp_path / "in")
@@ -165,6 +183,12 @@ def test_the_cache_knows_the_targets(tmp_path):
     assert load(tmp_path).splits["test"]["targets"][0] == ["TEXT 0"]
     (tmp_path / "out.test").write_text(text)
     assert load(tmp_path).splits["test"]["targets"][0] == ["text 0"]
+    (tmp_path / "who.test").write_text("ann\n" * 20)
+    (tmp_path / "who.train").write_text("bob\n" * 20)
+    named = {"options": {"target": {"in.": "out."}, "clients": {"in.": "who."}}}
+    assert set(load(tmp_path, **named).splits["train"]["client"]) == {"bob"}
+    (tmp_path / "who.train").write_text("cy\n" * 20)
+    assert set(load(tmp_path, **named).splits["train"]["client"]) == {"cy"}
     (tmp_path / "out.test").unlink()
     with pytest.raises(DataError, match=r"local\.files\.test: no file at .*out\.test"):
         load(tmp_path)

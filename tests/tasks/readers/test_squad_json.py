@@ -191,3 +191,30 @@ def test_no_squad(tmp_path, content):
 def test_missing_file(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         list(read(tmp_path / "none.json", "train", SquadOptions()))
+
+
+def test_a_key_of_natural_clients(tmp_path):
+    """Of the question, else of its paragraph, else of the article."""
+
+    def named(question, content):
+        question["user"] = 7
+        content["data"][0]["user"] = "ann"
+
+    content = changed(named)
+    assert [row["client"] for row in rows(tmp_path, content, client_key="user")] == ["ann", "7"]
+    content["data"][0]["paragraphs"][0]["user"] = "bob"
+    assert [row["client"] for row in rows(tmp_path, content, client_key="user")] == ["bob", "7"]
+    assert "client" not in rows(tmp_path, content)[0]
+    assert SquadOptions(client_key="user").names_clients and not SquadOptions().names_clients
+
+
+@pytest.mark.parametrize("value", [None, " ", True, ["ann"], 1.5])
+def test_a_client_that_is_no_name(tmp_path, value):
+    def named(question, content):
+        question["user"] = value
+        content["data"][0]["user"] = "ann"
+
+    with pytest.raises(DataError, match=r"id q2: user: .*; expected a name or a whole number"):
+        rows(tmp_path, changed(named), client_key="user")
+    with pytest.raises(DataError, match="id q1: owner: None"):
+        rows(tmp_path, FILE, client_key="owner")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import json
 
@@ -11,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from reading import outcomes
+from reading import check_line, outcomes
 
 from tasks.data import load_corpus
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
+from tasks.readers.reader import LeftOut
 from tasks.readers.table import TableOptions, read
 
 CLASSIFY, TAG = "text_classification", "sequence_tagging"
@@ -107,6 +109,68 @@ def test_names_of_labels(tmp_path):
     assert [row["label"] for row in found] == ["bad", "good"]
 
 
+def test_names_that_are_no_strings(tmp_path):
+    """What pandas makes of ids with a missing value, of dates, of yes and no."""
+    days = [datetime.date(2024, 2, 29), datetime.datetime(2024, 3, 1, 12, 30)]
+    table = pa.table({
+        "text": pa.array([b"a", "é".encode(), b"\xff", b"d"]),
+        "label": [True, False, True, True],
+        "user": pa.array([7.0, None, 8.0, 8.5]),
+        "day": pa.array([days[0]] * 4),
+        "time": pa.array([days[1]] * 4, pa.timestamp("ns")),
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / "f.parquet")
+
+    def found(client, names):
+        given = options(columns={"client": client}, label_names=names)
+        return outcomes(read(tmp_path / "f.parquet", "train", given))
+
+    first, missing, bytes_, odd = found("user", None)
+    assert first == {"text": "a", "label": "true", "client": "7"}
+    assert "row 2: an empty client" in missing
+    assert "row 3: text: bytes that are not UTF-8" in bytes_
+    assert "row 4: client: 8.5; expected a name or a whole number" in odd
+    first, second, _, _ = found("day", {True: "good", False: "bad"})
+    assert first == {"text": "a", "label": "good", "client": "2024-02-29"}
+    assert second == {"text": "é", "label": "bad", "client": "2024-02-29"}
+    assert found("time", None)[0]["client"] == "2024-03-01T12:30:00"
+    assert "label 'true'; expected one of 0, 1" in found("day", ["bad", "good"])[0]
+
+
+def test_whole_numbers_that_are_floats(tmp_path):
+    content = [{"text": "a", "label": 1.0}, {"text": "b", "label": -0.0}]
+    for name in ("f.jsonl", "f.parquet"):
+        found = rows(tmp_path, content, name, label_names=["bad", "good"])
+        assert [row["label"] for row in found] == ["good", "bad"]
+
+
+NESTED = [{"pair": {"de": "ja", "en": "yes"}, "meta": {"user": {"id": n}}} for n in (1, 2)]
+
+
+@pytest.mark.parametrize("name", ["f.jsonl", "f.parquet"])
+def test_columns_inside_columns(tmp_path, name):
+    columns = {"input": "pair.de", "targets": "pair.en", "client": "meta.user.id"}
+    found = rows(tmp_path, NESTED, name, REWRITE, columns=columns)
+    assert found == [{"input": "ja", "targets": ["yes"], "client": c} for c in "12"]
+    first, bad = rows(tmp_path, [NESTED[0], {**NESTED[1], "meta": None}], name, REWRITE,
+                      columns=columns)  # fmt: skip
+    assert first == found[0] and "2: an empty client" in bad
+    literal = [{**NESTED[0], "pair.de": "nein"}]
+    assert rows(tmp_path, literal, "f.jsonl", REWRITE, columns=columns)[0]["input"] == "nein"
+
+
+def test_columns_inside_columns_that_are_not_there(tmp_path):
+    columns = {"input": "pair.fr", "targets": "pair.en"}
+    for bad in (NESTED[0], {"pair": 3}, {"pair": ["fr"]}, {"other": 1}):
+        (found,) = rows(tmp_path, [bad], "f.jsonl", REWRITE, columns=columns)
+        assert "f.jsonl line 1: no column 'pair.fr'" in found
+    with pytest.raises(DataError, match=r"no column 'pair\.fr' for 'input'; expected one of"):
+        rows(tmp_path, NESTED, "f.parquet", REWRITE, columns=columns)
+    twice = [{**NESTED[0], "pair.en": "no"}]
+    with pytest.raises(DataError, match=r"2 columns 'pair\.en'"):
+        rows(tmp_path, twice, "f.parquet", REWRITE, columns={**columns, "input": "pair.de"})
+
+
 # tasks -----------------------------------------------------------------------------------------
 
 SENTENCE = {"words": ["Ada", "saw", "New", "York"], "tags": ["B-PER", "O", "B-LOC", "I-LOC"]}
@@ -123,6 +187,17 @@ def test_tagging(tmp_path):
     assert rows(tmp_path, numbers, "f.jsonl", TAG, label_names=names) == lists
 
 
+@pytest.mark.parametrize(("scheme", "tags"), [
+    ("iob1", ["I-PER", "O", "I-LOC", "I-LOC"]),
+    ("bioes", ["S-PER", "O", "B-LOC", "E-LOC"]),
+])  # fmt: skip
+def test_other_schemes_of_tags(tmp_path, scheme, tags):
+    content = [{**SENTENCE, "tags": tags}]
+    assert rows(tmp_path, content, "f.jsonl", TAG, scheme=scheme) == [SENTENCE]
+    (bad,) = rows(tmp_path, content, "f.jsonl", TAG)
+    assert "line 1 word 1: tag" in bad
+
+
 @pytest.mark.parametrize(("change", "message"), [
     ({"tags": ["I-PER", "O", "O", "O"]}, "word 1: tag I-PER follows the sentence start"),
     ({"tags": ["PER", "O", "O", "O"]}, "word 1: tag 'PER'"),
@@ -130,7 +205,7 @@ def test_tagging(tmp_path):
     ({"words": None}, "an empty words"),
     ({"words": ["a", " ", "b", "c"]}, "an empty word;"),
     ({"words": ["a", 1, "b", "c"]}, "word: int"),
-    ({"tags": [True] * 4}, "tag: True"),
+    ({"tags": [1.5] * 4}, "tag: 1.5"),
     ({"tags": {"a": 1}}, "tags: dict"),
 ])  # fmt: skip
 def test_tagging_that_does_not_fit(tmp_path, change, message):
@@ -157,14 +232,54 @@ def test_questions(tmp_path, name):
 def test_questions_in_csv(tmp_path):
     text = "question,context,answer_text,answer_start\nWhere?,in \U0001f600 Rome,Rome,5\n"
     answers = {"text": ["Rome"], "start": [5]}
-    expected = {**QUESTION, "id": "f-1", "title": "", "answers": answers}
+    expected = {**QUESTION, "title": "", "answers": answers}
+    del expected["id"]
     assert rows(tmp_path, text, task=ASK) == [expected]
     named = text.replace("answer_text,answer_start", "gold,from")
     columns = {"answer_text": "gold", "answer_start": "from"}
     assert rows(tmp_path, named, task=ASK, columns=columns) == [expected]
 
 
+@pytest.mark.parametrize("name", ["f.jsonl", "f.parquet"])
+def test_answers_as_a_list_of_objects(tmp_path, name):
+    answers = [{"text": t, "answer_start": s} for t, s in zip(*ANSWERS.values(), strict=True)]
+    expected = {**QUESTION, "answers": ANSWERS}
+    assert rows(tmp_path, [{**QUESTION, "answers": answers}], name, ASK) == [expected]
+
+
+UNANSWERED = [
+    {"answers": {"text": [], "answer_start": []}},
+    {"answers": []},
+    {"answer_text": [], "answer_start": []},
+    {"answer_text": None, "answer_start": None},
+    {"answer_text": "", "answer_start": float("nan")},
+]
+
+
+@pytest.mark.parametrize("none", UNANSWERED)
+def test_unanswerable_questions(tmp_path, none):
+    content = [{**QUESTION, **none}]
+    (bad,) = rows(tmp_path, content, "f.jsonl", ASK)
+    assert "line 1: an unanswerable question" in bad and "options.unanswerable: drop" in bad
+    (left,) = read(tmp_path / "f.jsonl", "train", options(ASK, unanswerable="drop"))
+    assert isinstance(left, LeftOut) and left.found == "unanswerable"
+
+
+def test_unanswerable_questions_in_csv(tmp_path):
+    """As pandas writes them: offsets beside a missing one are floats in Parquet."""
+    text = "question,context,answer_text,answer_start\nWho?,in Rome,,\nWhere?,in Rome,Rome,3\n"
+    (kept,) = rows(tmp_path, text, task=ASK, unanswerable="drop")
+    content = [{"question": "Who?", "context": "in Rome", "answer_text": None,
+                "answer_start": None},
+               {"question": "Where?", "context": "in Rome", "answer_text": "Rome",
+                "answer_start": 3.0}]  # fmt: skip
+    assert rows(tmp_path, content, "f.parquet", ASK, unanswerable="drop") == [kept]
+    assert kept["answers"] == {"text": ["Rome"], "start": [3]}
+
+
 @pytest.mark.parametrize(("change", "message"), [
+    ({"answers": ["Rome"]}, "'Rome'; expected an object with 'text'"),
+    ({"answers": [{"text": "Rome", "start": 5}]}, "no 'answer_start'"),
     ({"answers": None}, "answers None; expected {text"),
     ({"answers": {"text": ["Rome"]}}, "expected {text"),
     ({"answers": {"text": "Rome", "answer_start": 5}}, "one answer's text or offset alone"),
@@ -232,9 +347,11 @@ def test_a_bad_line_of_csv_is_one_bad_record(tmp_path, line, message):
     ("{}", "line 2: no column 'text'"),
     ('{"text": null, "label": 1}', "line 2: an empty text"),
     ('{"text": 1.5, "label": 1}', "line 2: text: 1.5; expected text"),
-    ('{"text": "a", "label": 1.0}', "line 2: label: 1.0; expected a name or a whole number"),
-    ('{"text": "a", "label": NaN}', "line 2: label: nan"),
-    ('{"text": "a", "label": true}', "line 2: label: True"),
+    ('{"text": "a", "label": 1.5}', "line 2: label: 1.5; expected a name or a whole number"),
+    ('{"text": "a", "label": 1e300}', "line 2: label: 1e+300"),
+    ('{"text": "a", "label": Infinity}', "line 2: label: inf"),
+    ('{"text": "a", "label": NaN}', "line 2: an empty label"),
+    ('{"text": "a", "label": [true]}', "line 2: label: list"),
     ('{"text": "a", "label": ' + "9" * 5000 + "}", "line 2: "),
     ("[" * 100_000, "line 2: "),
     (b'{"text": "\xff", "label": 1}', "line 2: bytes that are not UTF-8"),
@@ -310,6 +427,9 @@ def test_bombs(tmp_path):
 @pytest.mark.parametrize(("task", "given", "message"), [
     (CLASSIFY, {"columns": {"words": "w"}}, "columns has 'words', which is no column of text_cla"),
     (REWRITE, {"label_names": ["a"]}, "label_names: seq2seq has no labels"),
+    (CLASSIFY, {"scheme": "iob2"}, "scheme: text_classification has no tags"),
+    (TAG, {"scheme": "iob3"}, "scheme"),
+    (REWRITE, {"unanswerable": "drop"}, "unanswerable: seq2seq has no questions"),
     (CLASSIFY, {"delimiter": "\n"}, "cannot separate values"),
     (CLASSIFY, {"delimiter": "ab"}, "at most 1 character"),
     (CLASSIFY, {"format": "xlsx"}, "'csv', 'tsv', 'jsonl' or 'parquet'"),
@@ -335,9 +455,13 @@ def test_damaged_files(tmp_path, data, name):
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, max(len(content) - 1, 0)))
         content[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    (tmp_path / name).write_bytes(bytes(content))
     try:
-        rows(tmp_path, bytes(content), name)
+        for record in read(tmp_path / name, "train", options()):
+            if isinstance(record, DataError):
+                check_line(record)
     except DataError as error:
+        check_line(error)
         assert name in str(error)
 
 
@@ -377,3 +501,25 @@ def test_a_second_question_with_the_same_id(tmp_path):
     given = card({"files": {"train": "a.jsonl"}}, task=ASK, skew="title")
     with pytest.raises(DataError, match="line 2: a second question with the id q"):
         load_corpus(given, data_root=tmp_path, cache_dir=tmp_path / "cache")
+
+
+def test_questions_without_ids_in_two_files_of_one_name(tmp_path):
+    """One file: its name and the row. Several: their place in the card as well."""
+    content = [{**hub(ANSWERS), "title": f"T{n}"} for n in range(4)]
+    for row in content:
+        del row["id"]
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        text = "{}\n" + "".join(json.dumps(row) + "\n" for row in content)
+        (tmp_path / folder / "f.jsonl").write_text(text)
+
+    def ids(train):
+        given = card({"files": {"train": train, "test": "a/f.jsonl"}}, task=ASK, skew="title",
+                     test=None, validation={"fraction": 0.5})  # fmt: skip
+        corpus = load_corpus(given, data_root=tmp_path, cache_dir=tmp_path / "cache", skip_bad=9)
+        return [key for split in ("train", "validation") for key in corpus.splits[split]["id"][:]]
+
+    assert sorted(ids("a/f.jsonl")) == ["f-2", "f-3", "f-4", "f-5"]
+    assert sorted(ids(["a/f.jsonl", "b/f.jsonl"])) == [
+        f"{place}/f-{row}" for place in (1, 2) for row in (2, 3, 4, 5)
+    ]

@@ -10,6 +10,7 @@ import zipfile
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from reading import check_line
 from test_gold_conll import DOCUMENT
 from test_wikiner import TEXT
 
@@ -23,6 +24,7 @@ CONLL2003 = (
 )
 WNUT17 = "@x\tO\nEmpire\tB-location\nState\tI-location\n\t\n#\tO\nDubbz\ufeff\tB-person\n\n"
 BIOES = "# id 1\na S-PER\nb B-LOC\nc I-LOC\nd E-LOC\n\ne O\n"
+CLIENTS = "ann a B-PER\nann b O\n\nbob c O\n"
 
 LAYOUTS = {
     "conll2003": ("conll", {"separator": None, "columns": 4, "scheme": "iob1"}, CONLL2003),
@@ -31,6 +33,7 @@ LAYOUTS = {
     "wikiann": ("conll", {"token_prefix": "en:"}, "en:a\tB-PER\nen:b\tI-PER\n\nen:c\tO\n"),
     "bioes": ("conll", {"separator": " ", "scheme": "bioes", "comment": "# "}, BIOES),
     "far_column": ("conll", {"tag_column": 7, "token_column": -3}, WNUT17),
+    "clients": ("conll", {"separator": " ", "token_column": 1, "client_column": 0}, CLIENTS),
     "gold_conll": ("gold_conll", {}, DOCUMENT),
     "wikiner": ("wikiner", {}, TEXT),
 }
@@ -69,7 +72,8 @@ def check(folder, layout, content):
     try:
         for record in reader.read(path, "train", reader.options(**options)):
             if isinstance(record, DataError):
-                assert "\n" not in str(record) and str(path) in str(record)
+                check_line(record)
+                assert str(path) in str(record)
                 continue
             where, row = record
             found += 1
@@ -77,7 +81,8 @@ def check(folder, layout, content):
             assert len(row["words"]) == len(row["tags"]) > 0 and all(row["words"])
             check_iob2(row["tags"], where)
     except DataError as error:
-        assert "\n" not in str(error) and str(path) in str(error)
+        check_line(error)
+        assert str(path) in str(error)
     return found
 
 
@@ -161,7 +166,8 @@ def test_damaged_archives(tmp_path_factory, kind, reader, options, name, text):
         try:
             count(content)
         except DataError as error:
-            assert "\n" not in str(error) and str(path) in str(error)
+            check_line(error)
+            assert str(path) in str(error)
 
     assert count(whole) == (3 if reader == "gold_conll" else 2)
     run()
