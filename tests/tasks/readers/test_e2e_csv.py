@@ -61,7 +61,7 @@ def test_directory_and_single_file(tmp_path):
     ("mr,ref\na,b\nc,d,e\n", "line 3: 3 columns"),
     ('mr,ref\n"a\nb",c\nd,\n', "line 4: an empty cell"),
     ("mr,ref\na,b\0\n", "line 2: a NUL byte"),
-    ('mr,ref\na,"b\n', "line 2: a row that is not CSV (unexpected end of data)"),
+    ('mr,ref\na,"b\n', "line 2: a quote that is not closed"),
     ("mr,ref\na," + "b" * 200_000 + "\n", "line 2: a value of more than 131072 characters"),
 ])  # fmt: skip
 def test_broken_rows(tmp_path, text, message):
