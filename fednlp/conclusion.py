@@ -32,6 +32,7 @@ from fednlp.results.schema import (
     Result,
     Score,
 )
+from tasks.overlap import repeated
 
 
 def conclude(
@@ -154,6 +155,11 @@ def _notes(experiment: Experiment, kind: str) -> list[str]:
         notes.append("synthetic data: an embedded corpus, not real text")
     if "validation" not in experiment.corpus.card.source_splits:
         notes.append("validation was cut from train before partitioning and is held by the server")
+    again = repeated(
+        experiment.corpus.task, *(experiment.corpus.splits[s].data.table for s in ("train", "test"))
+    )
+    if again:
+        notes.append(f"test examples whose input stands in train as well: {again}")
     if kind == "federated":
         tests = len(experiment.corpus.splits["test"])
         left = tests - len(experiment.partition.splits["test"].indices)

@@ -61,10 +61,19 @@ class HubSource(_Section):
             raise ValueError("select and select_column go together")
         if self.select and set(self.select) != set(self.splits):
             raise ValueError(f"select has {list(self.select)}; expected all of {list(self.splits)}")
+        theirs = list(self.splits.values())
+        twice = [name for name in theirs if theirs.count(name) > 1]
+        if twice and not self.select:
+            raise ValueError(f"splits names {twice[0]!r} twice; expected every split once")
         unknown = sorted(set(self.splits.values()) - set(self.files or self.splits.values()))
         if unknown:
             raise ValueError(f"splits names {unknown[0]!r}, which files does not have")
         return self
+
+
+def beside(name: str, folder: Path) -> str:
+    """The full path of what a card in the folder calls `./name`; any other name as it is."""
+    return str(folder.resolve() / name) if name.startswith("./") else name
 
 
 class LocalSource(_Section):
@@ -94,12 +103,10 @@ class LocalSource(_Section):
 
     def beside(self, folder: Path) -> LocalSource:
         """The same with full paths instead of those that begin with `./`."""
-
-        def full(name: str) -> str:
-            return str(folder.resolve() / name) if name.startswith("./") else name
-
         files = {
-            split: full(names) if isinstance(names, str) else [full(name) for name in names]
+            split: beside(names, folder)
+            if isinstance(names, str)
+            else [beside(name, folder) for name in names]
             for split, names in self.files.items()
         }
         return self.model_copy(update={"files": files})
@@ -156,9 +163,10 @@ class DatasetCard(_Section):
     `labels` declares the label names (any order): a name outside is an error. Without it they are
     those that occur. `expected` is the number of examples of each source split, checked on load.
     `skew`: the default kind of skew label. `client`: the column that is the natural client key.
-    `members`: other data sets of the same task, by card, that are joined split by split, each with
-    the most examples it gives to a split (a seeded subsample), {} for all; the source of an example
-    is then its data set. `test`: how the test split is cut from train where the
+    `members`: other data sets of the same task, by the name of a card or the path of one (`./` is
+    the folder of this card), that are joined split by split, each with the most examples it gives
+    to a split (a seeded subsample), {} for all; the source of an example is then the name of its
+    data set. `test`: how the test split is cut from train where the
     sources have none.
     """
 
@@ -277,6 +285,9 @@ class DatasetCard(_Section):
                 raise _one_line(where, options, error, ("local", "options")) from None
             if folder is not None:
                 card = card.model_copy(update={"local": card.local.beside(folder)})
+        if card.members is not None and folder is not None:
+            members = {beside(name, folder): most for name, most in card.members.items()}
+            card = card.model_copy(update={"members": members})
         return card
 
 

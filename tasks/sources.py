@@ -106,11 +106,32 @@ def read_source(
     files = _existing_files(card, local, data_root)
     needed = dict(zip(files, _needed(card, local, files), strict=True))
     hashes = {path: file_hash(path) for path in set(chain(*needed.values()))}
+    _check_once(card, local, files, hashes)
     identity["files"] = {split: [hashes[p] for p in paths] for split, paths in needed.items()}
     identity["names"] = {s: [p.stem for p in files[s]] for s in files if local.names_sources(s)}
     return cached(identity, folder, lambda: encoded_tables(card, {
         split: _read_files(card, local, files[split], split) for split in card.source_splits
     }, skip_bad), skip_bad)  # fmt: skip
+
+
+def _check_once(
+    card: DatasetCard,
+    local: LocalSource,
+    files: Mapping[SplitName, list[Path]],
+    hashes: Mapping[Path, str],
+) -> None:
+    """No content in two splits or twice in one, unless they take different parts of it."""
+    options, known = local.reader_options(card.task), dict[tuple[str, str], str]()
+    for split, paths in files.items():
+        for path in paths:
+            content = hashes[path], options.part(split)
+            if content in known:
+                raise DataError(
+                    f"dataset {card.name} local.files.{split}",
+                    f"{path.name} holds the same as {known[content]}", "every file once",
+                    "drop it; test: {fraction: 0.2} cuts a test split",
+                )  # fmt: skip
+            known[content] = f"{path.name} of {split}"
 
 
 def _read_files(

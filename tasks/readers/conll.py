@@ -48,6 +48,9 @@ class ConllOptions(ReaderOptions):
     empty_word: str | None = Field(default=None, min_length=1)
     patterns: dict[str, str] | None = None
 
+    def part(self, split: str) -> str:
+        return (self.patterns or {}).get(split, "")
+
     @field_validator("patterns")
     @classmethod
     def _one_star(cls, patterns: dict[str, str] | None) -> dict[str, str] | None:

@@ -29,6 +29,9 @@ class E2eOptions(ReaderOptions):
         }
     )
 
+    def part(self, split: str) -> str:
+        return self.files.get(split, "")
+
 
 def read(path: Path, split: str, options: E2eOptions) -> Records:
     """Yields `input` and `targets`.

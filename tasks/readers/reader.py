@@ -44,6 +44,10 @@ class ReaderOptions(BaseModel):
         """Whether records may have a `client`, also where the card names no client column."""
         return False
 
+    def part(self, split: str) -> str:
+        """What the split takes of a file, where several may take a part each; "" for all of it."""
+        return ""
+
 
 def _alone(path: Path, options: Any) -> list[Path]:
     return []

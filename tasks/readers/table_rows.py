@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.errors import DataError
 from tasks.readers.csv_rows import csv_rows
+from tasks.readers.json_values import loaded
 from tasks.readers.reader import readable
 from tasks.readers.table_record import Columns
 from tasks.readers.text_lines import Encoding, text_lines
@@ -83,7 +84,9 @@ def json_lines(path: Path, columns: Columns) -> Rows:
 
 def _object(where: str, line: str) -> dict[str, Any]:
     try:
-        content = json.loads(line)
+        content = loaded(line, where)
+    except DataError:
+        raise
     except json.JSONDecodeError as error:
         raise DataError(
             f"{where} column {error.colno}", error.msg, "one JSON object per line",
