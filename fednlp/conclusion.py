@@ -20,7 +20,6 @@ from fednlp.flat_model import digest
 from fednlp.hooks import Hooks
 from fednlp.identity import Identity
 from fednlp.local_only import train_alone
-from fednlp.places import card_title
 from fednlp.results import files
 from fednlp.results.run_folder import RunFolder
 from fednlp.results.schema import (
@@ -63,14 +62,14 @@ def conclude(
         folder=folder.path.name,
         task=experiment.corpus.task,
         data=Data(
-            name=card_title(config.dataset.name),
+            name=experiment.corpus.name,
             fingerprint=experiment.corpus.fingerprint,
             synthetic=experiment.corpus.synthetic,
             skipped=len(experiment.corpus.skipped),
             examples={split: len(experiment.corpus.splits[split]) for split in SPLITS},
         ),
         model=Model(
-            name=card_title(config.model.name),
+            name=experiment.model_card.name,
             trainable=experiment.model.weights.numel(),
             frozen=experiment.model.frozen,
         ),

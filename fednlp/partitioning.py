@@ -83,6 +83,7 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
     train, test = corpus.splits["train"], corpus.splits["test"]
     inputs: dict[str, Any] = {}
     kind = config.skew or corpus.card.skew
+    clusters = min(CLUSTERS, len(train))
     if kind == "cluster" or "features" in spec.needs:
         inputs["train_features"], inputs["test_features"] = _features(
             config, task.texts(train), task.texts(test)
@@ -92,7 +93,7 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
         train_labels, test_labels = cluster_labels(
             inputs["train_features"],
             inputs["test_features"],
-            CLUSTERS,
+            clusters,
             generator(config.seed, "skew clusters"),
         )
     else:
@@ -102,12 +103,11 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
             np.array(train["client"]),
             np.array(test["client"]),
         )
-        if not any(inputs["train_keys"]):
-            raise UserError(
-                "partition.name",
-                f"{corpus.name} has no natural clients",
-                fix="use another partitioner",
-            )
+        missing = int(np.sum(inputs["train_keys"] == ""))
+        if missing:
+            found = f"{missing} of {len(train)} training examples of {corpus.name} have no client"
+            fix = "leave them out of the data, or use another partitioner"
+            raise UserError("partition.name", found, "a natural client each", fix)
     partition = make_partition(
         str(config.name),
         config.parameters,
@@ -124,8 +124,10 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
     )
     if "train_features" in inputs:
         partition.provenance["features"] = (
-            places.card_title(config.encoder) if config.encoder else "TF-IDF and truncated SVD"
+            model_card(config.encoder).name if config.encoder else "TF-IDF and truncated SVD"
         )
+    if kind == "cluster" and clusters < CLUSTERS:
+        partition.provenance["skew_clusters"] = clusters
     return partition
 
 

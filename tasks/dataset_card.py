@@ -18,7 +18,15 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tasks.errors import DataError
 from tasks.readers import READERS
@@ -88,6 +96,8 @@ class LocalSource(_Section):
     files: dict[SplitName, str | list[str]]
     options: dict[str, Any] = {}
 
+    _folder: Path | None = PrivateAttr(None)
+
     @field_validator("files")
     @classmethod
     def _named(cls, files: dict[SplitName, str | list[str]]) -> dict[SplitName, str | list[str]]:
@@ -109,7 +119,13 @@ class LocalSource(_Section):
             else [beside(name, folder) for name in names]
             for split, names in self.files.items()
         }
-        return self.model_copy(update={"files": files})
+        copy = self.model_copy(update={"files": files})
+        copy._folder = folder
+        return copy
+
+    def lies_beside(self, name: str) -> bool:
+        """Whether the card's folder has the file, so that `./` may be what its path lacks."""
+        return self._folder is not None and (self._folder / name).exists()
 
     def reader_options(self, task: str) -> ReaderOptions:
         """The options as the reader takes them."""
@@ -273,6 +289,8 @@ class DatasetCard(_Section):
         """
         if not isinstance(data, dict):
             raise DataError(where, f"a {type(data).__name__}", "a mapping of keys")
+        if "tasks" in data and "task" not in data:
+            raise DataError(where, "the card of a model", "the card of a data set")
         try:
             card = cls.model_validate(data)
         except ValidationError as error:

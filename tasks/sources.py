@@ -179,18 +179,22 @@ def _existing_files(
 ) -> dict[SplitName, list[Path]]:
     files = _local_files(local, data_root)
     where = f"dataset {card.name} local.files"
+    names = {name for split in local.files for name in local.paths(split)}
+    beside = sorted(name for name in names if local.lies_beside(name))
+    hint = f"write ./{beside[0]} for the file beside the card, or " if beside else ""
     if files is None:
         raise DataError(
             where, "a relative path and no data folder", "the folder that holds it",
-            "set FEDNLP_DATA",
+            f"{hint}set FEDNLP_DATA",
         )  # fmt: skip
     for split, paths in zip(files, _needed(card, local, files), strict=True):
         for path in paths:
             found = _what_is(path)
             if found:
                 raise DataError(
-                    f"{where}.{split}", f"{found} at {path}", fix="check FEDNLP_DATA and the card"
-                )
+                    f"{where}.{split}", f"{found} at {path}",
+                    fix=f"{hint}check FEDNLP_DATA and the card",
+                )  # fmt: skip
     return files
 
 

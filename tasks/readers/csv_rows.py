@@ -1,10 +1,10 @@
 """Rows of a delimited text file: CSV with quotes (RFC 4180), or TSV without.
 
 A row that breaks the format is yielded as what is wrong with it, and reading goes on with the line
-after the one where that showed. Such a row counts as many bad records as it took lines, since each of
-them may have been a row; a quote that is open to the end of the file took all the rest, and is no bad
-record but the end of reading. Line ends inside quotes stay as they are. A quote that is never closed swallows lines until the field is
-longer than the `csv` module allows, so memory stays bounded.
+after the one where that showed. Such a row counts as many bad records as it took lines, since each
+of them may have been a row. A quote that is never closed swallows lines until the field is longer
+than the `csv` module allows, so memory stays bounded; one that is open where the file ends has
+taken all the rest, and ends the reading. Line ends inside quotes stay as they are.
 """
 
 from __future__ import annotations

@@ -83,6 +83,8 @@ def readable(path: Path, kind: str, *broken: type[Exception]) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise DataError(str(error.filename or path), "no such file", kind) from None
+    except IsADirectoryError:
+        raise DataError(str(path), "is a directory", kind, "name a file in it") from None
     except UnicodeDecodeError as error:
         byte = f"byte {error.object[error.start]:#04x} at {error.start}"
         raise DataError(str(path), f"{byte} is not UTF-8", kind, "save it as UTF-8") from None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError
 from tasks.readers.csv_rows import csv_rows
@@ -15,6 +15,9 @@ from tasks.readers.reader import readable
 from tasks.readers.table_record import Columns
 from tasks.readers.text_lines import Encoding, text_lines
 from tasks.readers.unpack import BROKEN, check_growth, open_file
+
+if TYPE_CHECKING:
+    import pyarrow
 
 BATCH = 64  # rows of Parquet decoded at a time
 
@@ -112,6 +115,7 @@ def parquet_rows(path: Path, columns: Columns) -> Rows:
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         unpacked = sum(group.total_byte_size for group in groups)
         check_growth(str(path), path.stat().st_size, unpacked)
+        _check_zones(str(path), file.schema_arrow)
         names = columns.among(str(path), file.schema_arrow.names)
         _check_unique(str(path), file.schema_arrow.names, names)
         number = seen = 0
@@ -122,3 +126,19 @@ def parquet_rows(path: Path, columns: Columns) -> Rows:
                 number += 1
                 row = {ours: content[theirs] for ours, theirs in names.items()}
                 yield f"{path} row {number}", row
+
+
+def _check_zones(where: str, schema: pyarrow.Schema) -> None:
+    """Raises DataError for times of a zone that nobody knows, which cannot be read."""
+    import pyarrow as pa
+
+    for field in schema:
+        zone = getattr(field.type, "tz", None)
+        try:
+            if zone is not None:
+                pa.scalar(0, field.type).as_py()
+        except (ValueError, KeyError, OSError, pa.ArrowException):
+            found = f"column {field.name!r} has times of the zone {zone!r}"
+            raise DataError(
+                where, found, "a zone such as Europe/Berlin", "write them anew"
+            ) from None

@@ -227,7 +227,7 @@ def test_splits_may_take_different_parts_of_a_folder(tmp_path):
         (folder / name).write_text(conll(40, name[2:].upper()), encoding="utf-8")
     both, patterns = {"train": "d", "test": "d"}, {"train": "*_train", "test": "*_test"}
     content_twice(tmp_path, both, patterns=patterns)
-    with pytest.raises(DataError, match="files.test: d holds the same as d of train"):
+    with pytest.raises(DataError, match=r"files.test: d holds the same as d of train"):
         content_twice(tmp_path, both, patterns={"train": "*_train", "test": "*_train"})
 
 

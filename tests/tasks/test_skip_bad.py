@@ -29,6 +29,8 @@ def test_an_open_quote_does_not_lose_the_rest_of_a_file(tmp_path):
 
 def test_a_bad_row_counts_every_line_that_it_took(tmp_path):
     swallowed = '1,"first\n1,second\n1,third"x\n'
-    with pytest.raises(DataError, match=r"line 4: part of the row that is bad at .*train.csv line 2"):
+    with pytest.raises(
+        DataError, match=r"line 4: part of the row that is bad at .*train.csv line 2"
+    ):
         load(tmp_path, swallowed + GOOD, 2)
     assert len(load(tmp_path, swallowed + GOOD, 3).skipped) == 3

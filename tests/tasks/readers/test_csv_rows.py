@@ -84,6 +84,7 @@ def test_line_ends_inside_quotes_stay():
         ("f line 1", ["a", "b\r\nc\n"]), ("f line 4", ["\r\n", ""]),
     ]  # fmt: skip
 
+
 @given(
     st.binary(max_size=200), st.booleans(), st.sampled_from(["utf-8", "latin-1", "windows-1252"])
 )

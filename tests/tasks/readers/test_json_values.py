@@ -40,7 +40,9 @@ def test_in_json_lines_it_is_one_bad_record(tmp_path, reader, task, good, bad):
 def test_in_a_whole_file_it_is_an_error(tmp_path):
     path = tmp_path / "f.json"
     question = json.dumps(QUESTION).replace('"id"', '"question": "Who?", "id"')
-    content = {"data": [{"title": "t", "paragraphs": [{"context": "in Rome", "qas": ["QUESTION"]}]}]}
+    content = {
+        "data": [{"title": "t", "paragraphs": [{"context": "in Rome", "qas": ["QUESTION"]}]}]
+    }
     path.write_text(json.dumps(content).replace('"QUESTION"', question), encoding="utf-8")
-    with pytest.raises(DataError, match="f.json: the key 'question' twice in one object"):
+    with pytest.raises(DataError, match=r"f.json: the key 'question' twice in one object"):
         outcomes(READERS["squad_json"].read(path, "train", READERS["squad_json"].options()))
