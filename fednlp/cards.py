@@ -8,9 +8,9 @@ from tasks.dataset_card import DatasetCard
 from tasks.model_card import ModelCard
 
 
-def dataset_card(name: str) -> DatasetCard:
-    """A card of `configs/datasets`, or the YAML file of a user."""
-    path = places.card_file("datasets", name, "dataset.name")
+def dataset_card(name: str, key: str = "dataset.name") -> DatasetCard:
+    """A card of `configs/datasets`, or the YAML file of a user; `key` is what names it."""
+    path = places.card_file("datasets", name, key)
     return DatasetCard.parse(load_mapping(path)[0], str(path), path.parent)
 
 

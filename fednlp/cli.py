@@ -156,23 +156,26 @@ def list_(
 
 @app.command()
 def show(config: ConfigFile, overrides: Overrides = None, skip_bad: SkipBad = 0) -> None:
-    """Show the resolved configuration and what it would cost; runs nothing."""
+    """Show the resolved configuration, what was read and what it would cost; runs nothing."""
     import yaml
 
     from fednlp import config as configuration
     from fednlp.experiment import Experiment, check_components, prepare_process
     from fednlp.places import config_file
     from fednlp.plan import plan
-    from fednlp.results.tables import plan_table
+    from fednlp.results.tables import data_table, plan_table
 
     path = config_file(config)
     resolved = configuration.load(path, _with_skip_bad(overrides, skip_bad))
     check_components(resolved, str(path))
     prepare_process(resolved)
-    cost = plan_table(plan(Experiment(resolved)))  # an error comes alone, not below all this
+    experiment = Experiment(resolved)
+    cost = plan_table(plan(experiment))  # an error comes alone, not below all this
+    data = data_table(experiment.corpus, experiment.partition.splits["train"].sizes())
     console.print(
         yaml.safe_dump(resolved.resolved(), sort_keys=False), markup=False, highlight=False
     )
+    console.print(data)
     console.print(cost)
 
 

@@ -20,7 +20,6 @@ from fednlp.flat_model import digest
 from fednlp.hooks import Hooks
 from fednlp.identity import Identity
 from fednlp.local_only import train_alone
-from fednlp.places import card_title
 from fednlp.results import files
 from fednlp.results.run_folder import RunFolder
 from fednlp.results.schema import (
@@ -32,6 +31,7 @@ from fednlp.results.schema import (
     Result,
     Score,
 )
+from tasks.overlap import repeated
 
 
 def conclude(
@@ -62,14 +62,14 @@ def conclude(
         folder=folder.path.name,
         task=experiment.corpus.task,
         data=Data(
-            name=card_title(config.dataset.name),
+            name=experiment.corpus.name,
             fingerprint=experiment.corpus.fingerprint,
             synthetic=experiment.corpus.synthetic,
             skipped=len(experiment.corpus.skipped),
             examples={split: len(experiment.corpus.splits[split]) for split in SPLITS},
         ),
         model=Model(
-            name=card_title(config.model.name),
+            name=experiment.model_card.name,
             trainable=experiment.model.weights.numel(),
             frozen=experiment.model.frozen,
         ),
@@ -160,6 +160,11 @@ def _notes(experiment: Experiment, kind: str) -> list[str]:
             f"train examples of the stored partition that no client has here: "
             f"{lost['to_validation']} in the validation split, {lost['left_out']} left out"
         )
+    again = repeated(
+        experiment.corpus.task, *(experiment.corpus.splits[s].data.table for s in ("train", "test"))
+    )
+    if again:
+        notes.append(f"test examples whose input stands in train as well: {again}")
     if kind == "federated":
         tests = len(experiment.corpus.splits["test"])
         left = tests - len(experiment.partition.splits["test"].indices)

@@ -25,20 +25,33 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 # A run folder keeps its configuration, and is read from any directory: paths are made absolute.
+# They start at the file that names them (`beside`), or, on the command line, at the working
+# directory.
 
 
-def _whole_card(name: str) -> str:
-    return os.path.abspath(name) if is_card_path(name) else name
+def _whole_card(name: str, folder: str = "") -> str:
+    return _whole_path(name, folder) if is_card_path(name) else name
 
 
-def _whole_method(name: str) -> str:
+def _whole_method(name: str, folder: str = "") -> str:
     file, colon, attribute = name.rpartition(":")
-    return f"{os.path.abspath(file)}:{attribute}" if colon and file else name
+    return f"{_whole_path(file, folder)}:{attribute}" if colon and file else name
+
+
+def _whole_path(name: str, folder: str = "") -> str:
+    return os.path.abspath(os.path.join(folder, name))
 
 
 CardName = Annotated[str, AfterValidator(_whole_card)]  # in configs/, or a path
 MethodName = Annotated[str, AfterValidator(_whole_method)]  # published, or path/to/file.py:Class
-FilePath = Annotated[str, AfterValidator(os.path.abspath)]
+FilePath = Annotated[str, AfterValidator(_whole_path)]
+_PATHS = {
+    ("dataset", "name"): _whole_card,
+    ("model", "name"): _whole_card,
+    ("partition", "file"): _whole_path,
+    ("partition", "encoder"): _whole_card,
+    ("algorithm", "name"): _whole_method,
+}
 
 
 class Section(BaseModel):
@@ -255,15 +268,18 @@ def apply_override(data: dict[str, Any], text: str) -> None:
         raise UserError(
             f"override '{text:.80}'", "not of the form key.sub=value", fix="e.g. seed=1"
         )
-    override(data, key, parse_value(value, f"override '{text:.80}'"))
+    override(data, key, whole(key, parse_value(value, f"override '{text:.80}'"), Path()))
 
 
 def read(path: Path, chain: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Places]:
-    """A configuration file as plain data, laid over what it `extends`, and its keys' places."""
+    """A configuration file as plain data, laid over what it `extends`, and its keys' places.
+
+    Paths in it are made whole.
+    """
     if path.resolve() in chain:
         raise UserError(str(path), "extends itself", fix="remove the circle of 'extends'")
     data, places = load_mapping(path)
-    data = expanded(data)
+    data = beside(data, path.parent)
     parent = data.pop("extends", None)
     if parent is None:
         return data, places
@@ -297,6 +313,23 @@ def expanded(data: dict[str, Any]) -> dict[str, Any]:
         key: {"name": value} if key in _SHORT_FORMS and isinstance(value, str) else value
         for key, value in data.items()
     }
+
+
+def beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The content of a file in the folder: short forms written out, paths made whole."""
+    data = {k: dict(v) if isinstance(v, dict) else v for k, v in expanded(data).items()}
+    for (section, key), made_whole in _PATHS.items():
+        values = data.get(section)
+        if isinstance(values, dict) and isinstance(values.get(key), str):
+            values[key] = made_whole(values[key], str(folder))
+    return data
+
+
+def whole(key: str, value: Any, folder: Path) -> Any:
+    """The value of a dotted key, its paths made whole."""
+    section, dot, inner = key.partition(".")
+    made = beside({section: {inner: value} if dot else value}, folder)[section]
+    return made[inner] if dot else made
 
 
 def _check_combinations(config: RunConfig) -> None:

@@ -189,7 +189,7 @@ def _corpus(description: str) -> Corpus:
     """Loads a corpus; `description` is the JSON of a `DatasetConfig`."""
     wanted = json.loads(description)
     card = dataset_card(wanted["name"])
-    return load_corpus(
+    corpus = load_corpus(
         card,
         source=wanted["source"],
         data_root=places.data_root(),
@@ -199,6 +199,11 @@ def _corpus(description: str) -> Corpus:
         skip_bad=wanted["skip_bad"],
         find_card=dataset_card,
     )
+    if len(corpus.labels) == 1:
+        found = f"every label is {corpus.labels[0]!r}"
+        fix = f"check the files and the label column in {wanted['name']}"
+        raise UserError(f"dataset {corpus.name}", found, "at least two labels", fix)
+    return corpus
 
 
 @lru_cache(maxsize=32)

@@ -17,7 +17,6 @@ from fednlp.components import describe, source_hash
 from fednlp.config import ClientConfig, SamplingConfig, central_client
 from fednlp.experiment import Experiment
 from fednlp.flat_model import digest
-from fednlp.places import card_title
 
 _PROSE = {"name", "description", "licence", "tasks"}  # what a model card only says about itself
 # What a client setting does in a federated run only: the examples of a centralized point count the
@@ -73,8 +72,8 @@ def federated_identity(experiment: Experiment) -> Identity:
     conclusion = config.evaluation.model_dump(include={"local_only", "min_client_examples"})
     label = "-".join(
         [
-            card_title(config.dataset.name),
-            card_title(config.model.name),
+            experiment.corpus.name,
+            experiment.model_card.name,
             _partition_label(experiment),
             type(algorithm).__name__,
             f"s{config.seed}",
@@ -132,7 +131,7 @@ def centralized_identity(experiment: Experiment) -> Identity:
         "budget": plan.budget,
         "examples_per_point": plan.per_point,
     }
-    data, model = card_title(config.dataset.name), card_title(config.model.name)
+    data, model = experiment.corpus.name, experiment.model_card.name
     label = f"{data}-{model}-centralized-{plan.budget}-s{config.seed}"
     # one participation lasts the whole run, so any schedule but the constant depends on its end
     return Identity(content, plan.points, client.schedule == "constant", label, plan.every)

@@ -53,11 +53,6 @@ def is_card_path(name: str) -> bool:
     return Path(name).suffix in (".yaml", ".yml")
 
 
-def card_title(name: str) -> str:
-    """What tables and folders call a card, wherever it lies."""
-    return Path(name).stem if is_card_path(name) else name
-
-
 def card_file(kind: str, name: str, key: str) -> Path:
     """The file of a card in `configs/datasets` or `configs/models`, by name or by path.
 

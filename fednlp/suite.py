@@ -66,7 +66,7 @@ def load_suite(path: Path, overrides: list[str]) -> list[PlannedRun]:
         mapping = configuration.merged(base, {})
         for _, changes in chosen:
             for key, value in changes.items():
-                configuration.override(mapping, key, value)
+                configuration.override(mapping, key, configuration.whole(key, value, path.parent))
         mapping["seed"] = seed
         for text in overrides:
             configuration.apply_override(mapping, text)
@@ -80,7 +80,7 @@ def _base(base: Any, path: Path) -> dict[str, Any]:
         return configuration.read(path.parent / base)[0]
     if not isinstance(base, dict):
         raise UserError(f"{path}: base", f"found {base!r}", "a mapping or a file name")
-    return configuration.expanded(base)
+    return configuration.beside(base, path.parent)
 
 
 def _axis(name: Any, entries: Any, path: Path) -> list[tuple[str, dict[str, Any]]]:

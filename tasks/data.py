@@ -67,7 +67,7 @@ def load_corpus(
     sizes: Mapping[str, int] | None = None,
     limit: Mapping[Any, int] | None = None,
     skip_bad: int = 0,
-    find_card: Callable[[str], DatasetCard] | None = None,
+    find_card: Callable[[str, str], DatasetCard] | None = None,
 ) -> Corpus:
     """Loads the data set of a card.
 
@@ -80,7 +80,7 @@ def load_corpus(
         limit: at most so many examples per split, a seeded subsample in source order; applied
             after the cuts. A larger limit contains the examples of a smaller one.
         skip_bad: at most so many bad records are left out, over all splits and members.
-        find_card: the card of a member's name.
+        find_card: the card of a member's name; the second argument is the key that names it.
 
     Raises:
         DataError: a source that is missing, damaged, or not what the card promises.
@@ -90,9 +90,11 @@ def load_corpus(
         assert find_card is not None, "a card with members needs the cards of its members"
         members: dict[str, Corpus] = {}
         for name, most in card.members.items():
-            left = skip_bad - sum(len(member.skipped) for member in members.values())
-            members[name] = load_corpus(
-                _member(card, find_card(name)), data_root=data_root, cache_dir=cache_dir,
+            where = f"dataset {card.name} members"
+            member = _member(card, find_card(name, where), members)
+            left = skip_bad - sum(len(known.skipped) for known in members.values())
+            members[member.name] = load_corpus(
+                member, data_root=data_root, cache_dir=cache_dir,
                 source=source, limit=most, skip_bad=left,
             )  # fmt: skip
         parsed = _joined(card, members)
@@ -210,8 +212,10 @@ def _limited(card: DatasetCard, tables: Tables, limit: Mapping[str, int] | None)
 # joining ---------------------------------------------------------------------------------------
 
 
-def _member(card: DatasetCard, member: DatasetCard) -> DatasetCard:
+def _member(card: DatasetCard, member: DatasetCard, known: Mapping[str, Corpus]) -> DatasetCard:
     where = f"dataset {card.name} members.{member.name}"
+    if member.name in known:
+        raise DataError(where, "two members of one name", "every data set once", "drop one")
     if member.task != card.task:
         raise DataError(where, f"a data set for {member.task}", f"one for {card.task}")
     if member.members is not None:
@@ -244,14 +248,27 @@ def _joined(card: DatasetCard, members: Mapping[str, Corpus]) -> Parsed:
             parts.append(_replaced(part, "source", pa.array([name] * part.num_rows, pa.string())))
         table = pa.concat_tables(parts)
         table = _replaced(table, "row", pa.array(np.arange(table.num_rows)))
-        if card.client == "source":
-            table = _replaced(table, "client", table.column("source"))
+        if card.client is not None:
+            table = _replaced(table, "client", table.column(card.client))
+            _check_clients(card, split, table)
         tables[split] = table
     skipped = [line for member in members.values() for line in member.skipped]
     left_out: Counter[str] = Counter()
     for member in members.values():
         left_out.update(member.left_out)
     return Parsed(tables, labels if card.task in LABEL_COLUMN else [], skipped, dict(left_out))
+
+
+def _check_clients(card: DatasetCard, split: str, table: pyarrow.Table) -> None:
+    """Every example has the client that the card promises, as in a data set without members."""
+    sources = _strings(table, "source")[_strings(table, "client") == ""]
+    if len(sources):
+        raise DataError(
+            f"dataset {card.name} members.{sources[0]}",
+            f"{np.sum(sources == sources[0])} {split} examples without {card.client!r}, "
+            "which the card names as client",
+            "a natural client", "drop the member, give its card a client, or set client: source",
+        )  # fmt: skip
 
 
 def _replaced(table: pyarrow.Table, column: str, values: Any) -> pyarrow.Table:

@@ -18,7 +18,15 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tasks.errors import DataError
 from tasks.readers import READERS
@@ -64,10 +72,19 @@ class HubSource(_Section):
             raise ValueError("select and select_column go together")
         if self.select and set(self.select) != set(self.splits):
             raise ValueError(f"select has {list(self.select)}; expected all of {list(self.splits)}")
+        theirs = list(self.splits.values())
+        twice = [name for name in theirs if theirs.count(name) > 1]
+        if twice and not self.select:
+            raise ValueError(f"splits names {twice[0]!r} twice; expected every split once")
         unknown = sorted(set(self.splits.values()) - set(self.files or self.splits.values()))
         if unknown:
             raise ValueError(f"splits names {unknown[0]!r}, which files does not have")
         return self
+
+
+def beside(name: str, folder: Path) -> str:
+    """The full path of what a card in the folder calls `./name`; any other name as it is."""
+    return str(folder.resolve() / name) if name.startswith("./") else name
 
 
 class LocalSource(_Section):
@@ -81,6 +98,8 @@ class LocalSource(_Section):
     reader: str
     files: dict[SplitName, str | list[str]]
     options: dict[str, Any] = {}
+
+    _folder: Path | None = PrivateAttr(None)
 
     @field_validator("files")
     @classmethod
@@ -97,15 +116,19 @@ class LocalSource(_Section):
 
     def beside(self, folder: Path) -> LocalSource:
         """The same with full paths instead of those that begin with `./`."""
-
-        def full(name: str) -> str:
-            return str(folder.resolve() / name) if name.startswith("./") else name
-
         files = {
-            split: full(names) if isinstance(names, str) else [full(name) for name in names]
+            split: beside(names, folder)
+            if isinstance(names, str)
+            else [beside(name, folder) for name in names]
             for split, names in self.files.items()
         }
-        return self.model_copy(update={"files": files})
+        copy = self.model_copy(update={"files": files})
+        copy._folder = folder
+        return copy
+
+    def lies_beside(self, name: str) -> bool:
+        """Whether the card's folder has the file, so that `./` may be what its path lacks."""
+        return self._folder is not None and (self._folder / name).exists()
 
     def reader_options(self, task: str) -> ReaderOptions:
         """The options as the reader takes them."""
@@ -159,9 +182,10 @@ class DatasetCard(_Section):
     `labels` declares the label names (any order): a name outside is an error. Without it they are
     those that occur. `expected` is the number of examples of each source split, checked on load.
     `skew`: the default kind of skew label. `client`: the column that is the natural client key.
-    `members`: other data sets of the same task, by card, that are joined split by split, each with
-    the most examples it gives to a split (a seeded subsample), {} for all; the source of an example
-    is then its data set. `test`: how the test split is cut from train where the
+    `members`: other data sets of the same task, by the name of a card or the path of one (`./` is
+    the folder of this card), that are joined split by split, each with the most examples it gives
+    to a split (a seeded subsample), {} for all; the source of an example is then the name of its
+    data set. `test`: how the test split is cut from train where the
     sources have none.
     """
 
@@ -279,6 +303,8 @@ class DatasetCard(_Section):
         """
         if not isinstance(data, dict):
             raise DataError(where, f"a {type(data).__name__}", "a mapping of keys")
+        if "tasks" in data and "task" not in data:
+            raise DataError(where, "the card of a model", "the card of a data set")
         try:
             card = cls.model_validate(data)
         except ValidationError as error:
@@ -291,6 +317,9 @@ class DatasetCard(_Section):
                 raise _one_line(where, options, error, ("local", "options")) from None
             if folder is not None:
                 card = card.model_copy(update={"local": card.local.beside(folder)})
+        if card.members is not None and folder is not None:
+            members = {beside(name, folder): most for name, most in card.members.items()}
+            card = card.model_copy(update={"members": members})
         return card
 
 

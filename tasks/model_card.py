@@ -142,6 +142,8 @@ class ModelCard(_Section):
         """
         if not isinstance(data, dict):
             raise DataError(where, f"a {type(data).__name__}", "a mapping of keys")
+        if "task" in data and "tasks" not in data:
+            raise DataError(where, "the card of a data set", "the card of a model")
         try:
             return cls.model_validate(data)
         except ValidationError as error:

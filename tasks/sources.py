@@ -107,11 +107,32 @@ def read_source(
     files = _existing_files(card, local, data_root)
     needed = dict(zip(files, _needed(card, local, files), strict=True))
     hashes = {path: file_hash(path) for path in set(chain(*needed.values()))}
+    _check_once(card, local, files, hashes)
     identity["files"] = {split: [hashes[p] for p in paths] for split, paths in needed.items()}
     identity["names"] = {split: [path.name for path in files[split]] for split in files}
     return cached(identity, folder, lambda: encoded_tables(card, {
         split: _read_files(card, local, files[split], split) for split in card.source_splits
     }, skip_bad), skip_bad)  # fmt: skip
+
+
+def _check_once(
+    card: DatasetCard,
+    local: LocalSource,
+    files: Mapping[SplitName, list[Path]],
+    hashes: Mapping[Path, str],
+) -> None:
+    """No content in two splits or twice in one, unless they take different parts of it."""
+    options, known = local.reader_options(card.task), dict[tuple[str, str], str]()
+    for split, paths in files.items():
+        for path in paths:
+            content = hashes[path], options.part(split)
+            if content in known:
+                raise DataError(
+                    f"dataset {card.name} local.files.{split}",
+                    f"{path.name} holds the same as {known[content]}", "every file once",
+                    "drop it; test: {fraction: 0.2} cuts a test split",
+                )  # fmt: skip
+            known[content] = f"{path.name} of {split}"
 
 
 def _read_files(
@@ -164,18 +185,22 @@ def _existing_files(
 ) -> dict[SplitName, list[Path]]:
     files = _local_files(local, data_root)
     where = f"dataset {card.name} local.files"
+    names = {name for split in local.files for name in local.paths(split)}
+    beside = sorted(name for name in names if local.lies_beside(name))
+    hint = f"write ./{beside[0]} for the file beside the card, or " if beside else ""
     if files is None:
         raise DataError(
             where, "a relative path and no data folder", "the folder that holds it",
-            "set FEDNLP_DATA",
+            f"{hint}set FEDNLP_DATA",
         )  # fmt: skip
     for split, paths in zip(files, _needed(card, local, files), strict=True):
         for path in paths:
             found = _what_is(path)
             if found:
                 raise DataError(
-                    f"{where}.{split}", f"{found} at {path}", fix="check FEDNLP_DATA and the card"
-                )
+                    f"{where}.{split}", f"{found} at {path}",
+                    fix=f"{hint}check FEDNLP_DATA and the card",
+                )  # fmt: skip
     return files
 
 

@@ -54,10 +54,7 @@ def grouped_cut(groups: Sequence[Any] | np.ndarray, size: int, seed: int) -> np.
     """
     values, codes = np.unique(np.asarray(groups), return_inverse=True)
     if len(values) < 2:
-        raise DataError(
-            "validation", f"{len(values)} document in train", "at least 2",
-            "give the data set a validation split",
-        )  # fmt: skip
+        raise DataError("validation", f"{len(values)} document in train", "at least 2")
     counts = np.bincount(codes, minlength=len(values))
     chosen: list[int] = []
     left = size

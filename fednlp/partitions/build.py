@@ -102,12 +102,11 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
             np.array(train["client"]),
             np.array(test["client"]),
         )
-        if not any(inputs["train_keys"]):
-            raise UserError(
-                "partition.name",
-                f"{corpus.name} has no natural clients",
-                fix="use another partitioner",
-            )
+        missing = int(np.sum(inputs["train_keys"] == ""))
+        if missing:
+            found = f"{missing} of {len(train)} training examples of {corpus.name} have no client"
+            fix = "leave them out of the data, or use another partitioner"
+            raise UserError("partition.name", found, "a natural client each", fix)
     partition = make_partition(
         str(config.name),
         config.parameters,
@@ -124,8 +123,10 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
     )
     if "train_features" in inputs:
         partition.provenance["features"] = (
-            places.card_title(config.encoder) if config.encoder else "TF-IDF and truncated SVD"
+            model_card(config.encoder).name if config.encoder else "TF-IDF and truncated SVD"
         )
+    if kind == "cluster" and len(train) < CLUSTERS:
+        partition.provenance["skew_clusters"] = len(train)
     return partition
 
 
@@ -172,7 +173,8 @@ def measured(partition: Partition, corpus: Corpus, task: Task) -> Partition:
 
 
 def _clusters(features: tuple[np.ndarray, np.ndarray], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    return cluster_labels(*features, CLUSTERS, generator(seed, "skew clusters"))
+    clusters = min(CLUSTERS, len(features[0]))
+    return cluster_labels(*features, clusters, generator(seed, "skew clusters"))
 
 
 def _features(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fednlp import config as configuration
-from fednlp import places
+from fednlp.cards import dataset_card
 from fednlp.config import PartitionConfig, RunConfig
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
@@ -69,7 +69,7 @@ def with_data(
         "dataset": config.dataset.model_dump(),
         "partition": made.model_dump() if made else None,
     }
-    known = {"dataset": places.card_title(config.dataset.name), "made_with": sections}
+    known = {"dataset": dataset_card(config.dataset.name).name, "made_with": sections}
     return replace(partition, provenance={**partition.provenance, **known})
 
 

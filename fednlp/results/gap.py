@@ -22,7 +22,7 @@ from partitioners import PARTITIONERS
 SHARES = (0.90, 0.95, 0.99)
 Pair = tuple[FinishedRun, FinishedRun]  # federated, its reference
 SEED_KEYS = ("seed", "initial_weights", "frozen_weights")
-HASHES = ("partition", "data", "algorithm_source")  # of an identity, the first to tell runs apart
+HASHES = ("partition", "algorithm_source")  # of an identity, the first to tell runs apart
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,25 @@ def gaps(runs: list[FinishedRun], problems: list[str] | None = None) -> list[Gap
         for reference in found:
             key = f"{series(run)} {series(reference)}"
             pairs.setdefault(key, []).append((run, reference))
-    table = sorted((_gap(members) for members in pairs.values()), key=_order)
+    table = sorted(_data_apart([_gap(members) for members in pairs.values()]), key=_order)
     return [replace(gap, method=label) for gap, label in zip(table, _labels(table), strict=True)]
+
+
+def _data_apart(table: list[Gap]) -> list[Gap]:
+    """Different data of one name and size are different benchmarks: named by their fingerprint."""
+    known: dict[str, set[str]] = {}
+    for gap in table:
+        known.setdefault(gap.benchmark, set()).add(_fingerprint(gap))
+    return [
+        replace(gap, data=f"{gap.data} data={_fingerprint(gap)[:8]}")
+        if len(known[gap.benchmark]) > 1
+        else gap
+        for gap in table
+    ]
+
+
+def _fingerprint(gap: Gap) -> str:
+    return gap.pairs[0][0].result.data.fingerprint
 
 
 def _is_complete(run: FinishedRun, problems: list[str] | None) -> bool:
@@ -158,7 +175,7 @@ def _labels(table: list[Gap]) -> list[str]:
     """Method names, no two alike in a benchmark.
 
     Names that would be the same are told apart by the settings that differ, four at most; where
-    that is not enough, by the first 8 characters of the hash that differs (split, data, source);
+    that is not enough, by the first 8 characters of the hash that differs (split, source);
     and at last by those of the whole line.
     """
     labels = [gap.method for gap in table]

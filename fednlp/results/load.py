@@ -65,8 +65,8 @@ def load_run(path: Path) -> FinishedRun:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{where}: {key}", first["msg"].lower(), fix=START_AGAIN) from None
-    if result.checksum not in (None, result.content_checksum()):
-        found = "its content is not that of its checksum"
+    if result.checksum != result.content_checksum():
+        found = "its content is not that of its checksum" if result.checksum else "has no checksum"
         raise UserError(str(where), found, fix=f"it was damaged or edited; {START_AGAIN}")
     identity = read_identity(path / "identity.json")
     if identity["id"] != result.id:

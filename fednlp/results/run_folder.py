@@ -250,7 +250,11 @@ class RunFolder:
             with _told(path):
                 path.unlink()
         path = self.path / "checkpoints" / "manifest.json"
-        self.manifest = read_manifest(path) if path.exists() else Manifest()
+        if path.exists():
+            self.manifest = read_manifest(path)
+        else:
+            self._refuse_rounds(path)
+            self._write_manifest()  # from now on, a folder without one has lost it
         read_rounds(self.path, self.manifest)
         self._log = hashlib.sha256(_log_bytes(self.path, self.manifest))
         log = self.path / "rounds.jsonl"
@@ -258,6 +262,19 @@ class RunFolder:
             if log.exists() and log.stat().st_size > self.manifest.log_bytes:
                 os.truncate(log, self.manifest.log_bytes)
         self._sweep()
+
+    def _refuse_rounds(self, manifest: Path) -> None:
+        """Whatever is here without a manifest would be forgotten."""
+        log = self.path / "rounds.jsonl"
+        with _told(log):
+            left = [log] if log.exists() and log.stat().st_size else []
+        for folder in ("checkpoints", "clients"):
+            with _told(self.path / folder):
+                left += sorted((self.path / folder).glob("*.safetensors"))
+        if left:
+            found = f"is missing, but there is {left[0].relative_to(self.path)}"
+            fix = f"put it back, or {files.START_AGAIN}"
+            raise UserError(str(manifest), found, "what was committed", fix)
 
     def _sweep(self) -> None:
         names = self.manifest.referenced()

@@ -123,7 +123,7 @@ class Result(Record):
     clients: ClientScores | None = None
     costs: Costs
     notes: list[str] = Field(default_factory=list)
-    checksum: str | None = None  # of all the others; None in files of older programs
+    checksum: str | None = None  # of all the others; every file has it
 
     def as_json(self) -> bytes:
         """The content of `result.json`, with its checksum."""

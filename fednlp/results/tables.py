@@ -14,9 +14,13 @@ from rich.text import Text
 from fednlp.results.gap import Gap
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from fednlp.plan import Plan
+    from tasks.data import Corpus
 
 NARROW = 90  # characters
+SHOWN_LABELS = 20
 
 Format = Literal["table", "markdown", "csv", "json"]
 
@@ -125,6 +129,26 @@ def plan_table(plan: Plan) -> Table:
     ]
     for name, value in rows if central else [r for r in rows if r[0] != "centralized reference"]:
         table.add_row(name, value)
+    return table
+
+
+def data_table(corpus: Corpus, clients: np.ndarray) -> Table:
+    """What was read, as `show` prints it; clients: [K] their numbers of training examples."""
+    table = Table(title="Data", show_header=False)
+    splits = ", ".join(f"{len(corpus.splits[split]):,} {split}" for split in corpus.splits)
+    sizes = f"smallest {clients.min():,}, mean {clients.mean():,.1f}, largest {clients.max():,}"
+    share = f"{100 * clients.max() / clients.sum():.3g} % of the examples"
+    rows = [("examples", splits)]
+    if corpus.labels:
+        more = ", ..." if len(corpus.labels) > SHOWN_LABELS else ""
+        names = ", ".join(corpus.labels[:SHOWN_LABELS])
+        rows.append(("labels", f"{len(corpus.labels)}: {names}{more}"))
+    rows.append(("clients", f"{len(clients):,}: {sizes} ({share})"))
+    if corpus.skipped:
+        rows.append(("bad records left out", f"{len(corpus.skipped):,}"))
+    rows += [(f"left out: {reason}", f"{count:,}") for reason, count in corpus.left_out.items()]
+    for name, value in rows:
+        table.add_row(Text(name), Text(value))  # names of labels are no markup
     return table
 
 

@@ -40,6 +40,9 @@ class AeslcOptions(ReaderOptions):
 
     folders: dict[str, str] = Field(default={"train": "train", "validation": "dev", "test": "test"})
 
+    def part(self, split: str) -> str:
+        return self.folders.get(split, "")
+
 
 def read(path: Path, split: str, options: AeslcOptions) -> Records:
     """Yields `input` (body), `targets` (subject, then the annotators') and `client` (owner).

@@ -54,6 +54,9 @@ class ConllOptions(ReaderOptions):
     def names_clients(self) -> bool:
         return self.client_column is not None
 
+    def part(self, split: str) -> str:
+        return (self.patterns or {}).get(split, "")
+
     @field_validator("patterns")
     @classmethod
     def _one_star(cls, patterns: dict[str, str] | None) -> dict[str, str] | None:
@@ -116,10 +119,20 @@ def _records(lines: Iterable[Line], options: ConllOptions) -> Records:
         try:
             if problem is not None:
                 raise problem
-            width = width or len(_columns(words[0][1], options))
+            width = width or _width(*words[0], options)
             yield _record(first, [_word(*word, width, options) for word in words], options)
         except DataError as error:
             yield error
+
+
+def _width(where: str, line: str, options: ConllOptions) -> int:
+    columns = len(_columns(line, options))
+    if columns < 2:
+        raise DataError(
+            where, "1 column", f"a word and its tag with {options.separator!r} between",
+            "set local.options.separator, such as \" \"",
+        )  # fmt: skip
+    return columns
 
 
 def _is_comment(line: str | DataError, options: ConllOptions) -> bool:

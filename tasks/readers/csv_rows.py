@@ -1,9 +1,11 @@
 """Rows of a delimited text file: CSV with quotes (RFC 4180), or TSV without.
 
 A row that breaks the format is yielded as what is wrong with it, and reading goes on with the line
-after the one where that showed. A quote that is never closed swallows lines until the value is
-longer than `MAX_VALUE`, so memory stays bounded. That limit of the `csv` module is one for the
-whole process; it is raised here and never lowered.
+after the one where that showed. Such a row counts as many bad records as it took lines, since each
+of them may have been a row. A quote that is never closed swallows lines until the value is longer
+than `MAX_VALUE`, so memory stays bounded; one that is open where the file ends has taken all the
+rest, and ends the reading. Line ends inside quotes stay as they are. That limit of the `csv` module
+is one for the whole process; it is raised here and never lowered.
 """
 
 from __future__ import annotations
@@ -26,21 +28,27 @@ def csv_rows(
     delimiter: str = ",",
     quoting: bool = True,
     encoding: Encoding = "utf-8",
+    width: int | None = None,
 ) -> Iterator[Row]:
     """Yields every row that is not blank.
 
     Args:
         where: the file's place; a row's is that of its first line.
         quoting: values may stand in double quotes, doubled inside; else a quote is a character.
+        width: columns of every row; None: as many as the first one has.
+
+    Raises:
+        DataError: a quote that is not closed before the file ends.
     """
     csv.field_size_limit(max(csv.field_size_limit(), MAX_VALUE))
-    lines = _Lines(text_lines(file, where, encoding))
+    lines = _Lines(text_lines(file, where, encoding, ends=True))
     reader = csv.reader(
         lines, delimiter=delimiter, strict=True,
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
     )  # fmt: skip
+    expected = f"{width}"
     while True:
-        lines.first = ""
+        lines.taken = []
         try:
             cells = next(reader)
         except StopIteration:
@@ -48,22 +56,36 @@ def csv_rows(
         except DataError as error:
             if error is not lines.bad:
                 raise  # the file itself is damaged
-            yield lines.first, error
+            yield from lines.bad_row(error)
         except csv.Error as error:
-            yield lines.first, _told(error, lines.first, quoting)
+            if "unexpected end" in str(error):
+                raise DataError(
+                    lines.taken[0], "a quote that is not closed before the file ends",
+                    "a closing quote", "correct the row; no --skip-bad passes over the rest",
+                ) from None  # fmt: skip
+            yield from lines.bad_row(_told(error, lines.taken[0], quoting))
         else:
-            if cells:
-                yield lines.first, cells
+            if not cells:
+                continue
+            first = lines.taken[0]
+            if width is None:
+                width, expected = len(cells), f"{len(cells)} as in{first.removeprefix(where)}"
+            if len(cells) == width:
+                yield first, cells
+            else:
+                fix = "check the delimiter and the quotes"
+                problem = DataError(first, f"{len(cells)} columns", expected, fix)
+                yield from lines.bad_row(problem)
 
 
 class _Lines:
     """Lines as the `csv` module takes them; one that cannot be read is raised in its place.
 
-    first: the place of the first line taken since it was last emptied. bad: the last raised.
+    taken: the places of the lines taken since it was last emptied. bad: the last raised.
     """
 
     def __init__(self, lines: Iterator[Line]) -> None:
-        self._lines, self.first = lines, ""
+        self._lines, self.taken = lines, list[str]()
         self.bad: DataError | None = None
 
     def __iter__(self) -> _Lines:
@@ -71,11 +93,17 @@ class _Lines:
 
     def __next__(self) -> str:
         where, line = next(self._lines)
-        self.first = self.first or where
+        self.taken.append(where)
         if isinstance(line, DataError):
             self.bad = line
             raise line
-        return line + "\n"
+        return line
+
+    def bad_row(self, problem: DataError) -> Iterator[Row]:
+        """What is wrong with the row, in the place of every line that it took."""
+        yield self.taken[0], problem
+        for where in self.taken[1:]:
+            yield where, DataError(where, f"part of the row that is bad at {self.taken[0]}")
 
 
 def _told(error: csv.Error, where: str, quoting: bool) -> DataError:

@@ -29,6 +29,9 @@ class E2eOptions(ReaderOptions):
         }
     )
 
+    def part(self, split: str) -> str:
+        return self.files.get(split, "")
+
 
 def read(path: Path, split: str, options: E2eOptions) -> Records:
     """Yields `input` and `targets`.
@@ -51,8 +54,6 @@ def _rows(path: Path, name: str) -> Records:
                 continue
             if isinstance(cells, DataError):
                 yield cells
-            elif len(cells) != 2:
-                yield DataError(place, f"{len(cells)} columns", "2 (mr,ref)")
             elif not (cells[0].strip() and cells[1].strip()):
                 yield DataError(place, "an empty cell", "an input and its reference")
             else:

@@ -19,10 +19,13 @@ def parsed(text: str, where: str, kind: str, one_line: bool = False) -> Any:
         one_line: the text is a line, which `where` names already.
 
     Raises:
-        DataError: no JSON, or JSON nested too deep, or with a number too long to be one.
+        DataError: no JSON, or JSON nested too deep, with a number too long to be one, or with a key
+            that stands twice in one object.
     """
     try:
-        return json.loads(text)
+        return loaded(text, where)
+    except DataError:
+        raise
     except json.JSONDecodeError as error:
         line = "" if one_line else f" line {error.lineno}"
         raise DataError(
@@ -32,6 +35,20 @@ def parsed(text: str, where: str, kind: str, one_line: bool = False) -> Any:
         raise DataError(where, "JSON nested too deep", kind) from None
     except ValueError:
         raise DataError(where, "a number of thousands of digits", kind) from None
+
+
+def loaded(text: str, where: str) -> Any:
+    """What `json.loads` gives and raises, but for a key that stands twice: a DataError."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise DataError(where, f"the key {twice[:60]!r} twice in one object", "every key once")
+        return content
+
+    return json.loads(text, object_pairs_hook=once)
 
 
 def field(owner: Any, key: str, kind: type[T], where: str) -> T:

@@ -46,6 +46,9 @@ class StoriesOptions(ReaderOptions):
     drop_empty: bool = False
     add_periods: bool = False
 
+    def part(self, split: str) -> str:
+        return self.lists.get(split, "")
+
 
 def read(path: Path, split: str, options: StoriesOptions) -> Records:
     """Yields `input` (paragraphs joined by blanks), `targets` (highlights, one per line) and

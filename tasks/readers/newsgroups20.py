@@ -34,6 +34,9 @@ class NewsgroupsOptions(ReaderOptions):
         default={"train": "20news-bydate-train", "test": "20news-bydate-test"}
     )
 
+    def part(self, split: str) -> str:
+        return self.folders.get(split, "")
+
 
 def read(path: Path, split: str, options: NewsgroupsOptions) -> Records:
     """Yields `text` and `label` (the group's name) of every post of a split.

@@ -51,6 +51,9 @@ class QamrOptions(ReaderOptions):
     sentences: str = "wiki-sentences.tsv"
     noncontiguous: Literal["longest", "drop"] = "longest"
 
+    def part(self, split: str) -> str:
+        return self.files.get(split, "")
+
 
 def read(path: Path, split: str, options: QamrOptions) -> Records:
     """Yields `id`, `question`, `context`, `title`, `answers` and `client` of every question.

@@ -44,6 +44,10 @@ class ReaderOptions(BaseModel):
         """Whether records may have a `client`, also where the card names no client column."""
         return False
 
+    def part(self, split: str) -> str:
+        """What the split takes of a file, where several may take a part each; "" for all of it."""
+        return ""
+
 
 def _alone(path: Path, options: Any) -> list[Path]:
     return []
@@ -79,6 +83,8 @@ def readable(path: Path, kind: str, *broken: type[Exception]) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise DataError(str(error.filename or path), "no such file", kind) from None
+    except IsADirectoryError:
+        raise DataError(str(path), "is a directory", kind, "name a file in it") from None
     except UnicodeDecodeError as error:
         byte = f"byte {error.object[error.start]:#04x} at {error.start}"
         raise DataError(str(path), f"{byte} is not UTF-8", kind, "save it as UTF-8") from None

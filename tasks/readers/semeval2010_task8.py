@@ -34,6 +34,9 @@ class SemevalOptions(ReaderOptions):
 
     files: dict[str, str] = Field(default={"train": "TRAIN_FILE.TXT", "test": "TEST_FILE_FULL.TXT"})
 
+    def part(self, split: str) -> str:
+        return self.files.get(split, "")
+
 
 def read(path: Path, split: str, options: SemevalOptions) -> Records:
     """Yields `text` and `label` (relation and direction, or `Other`) of every sentence.

@@ -72,21 +72,16 @@ def _lines(path: Path) -> Records:
 
 
 def _rows(path: Path, options: Sentiment140Options) -> Records:
-    width = 0
     with readable(path, "a CSV file", *BROKEN), open_file(path) as file:
         for where, cells in csv_rows(file, str(path), encoding=options.encoding):
             if isinstance(cells, DataError):
                 yield cells
                 continue
-            if not width and len(cells) not in COLUMNS:
+            if len(cells) not in COLUMNS:
                 raise DataError(
                     where, f"{len(cells)} columns", "6 (polarity,id,date,query,user,text)"
                 )
-            width = width or len(cells)
-            if len(cells) != width:
-                yield DataError(where, f"{len(cells)} columns", f"{width}")
-                continue
-            polarity, user, text = COLUMNS[width]
+            polarity, user, text = COLUMNS[len(cells)]
             label = POLARITY.get(cells[polarity])
             if label is None:
                 yield DataError(where, f"polarity {cells[polarity][:60]!r}", "0, 2 or 4")

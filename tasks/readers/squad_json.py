@@ -97,6 +97,9 @@ def _title(article: Any, paragraph: Any, where: str, options: SquadOptions) -> s
 
 
 def _name(owner: Any, key: str, where: str, options: SquadOptions) -> str:
+    if not options.integer_ids and isinstance(owner, dict) and type(owner.get(key)) is int:
+        fix = "set local.options.integer_ids: true in the card"
+        raise DataError(where, f"{key}: {shown(owner[key])}", "text", fix)
     return str(field(owner, key, int if options.integer_ids else str, where))
 
 

@@ -90,6 +90,7 @@ class TableOptions(ReaderOptions):
     def _fit_the_task(self, info: ValidationInfo) -> TableOptions:
         assert info.context is not None, "the task of the card is needed"
         self._task = info.context["task"]
+        self._check_once()
         known = (*REQUIRED[self.task], *OPTIONAL[self.task])
         for name in self.columns:
             if name not in known:
@@ -103,6 +104,29 @@ class TableOptions(ReaderOptions):
         if "unanswerable" in self.model_fields_set and self.task != "question_answering":
             raise ValueError(f"unanswerable: {self.task} has no questions")
         return self
+
+    def _check_once(self) -> None:
+        """No column under two names of ours, no name for two labels of a list.
+
+        A client, source or title may be what another column is, such as the label.
+        """
+        named = {
+            ours: self.columns.get(ours, ours) for ours in (*REQUIRED[self.task], *self.columns)
+        }
+        owners: dict[str | int, str] = {}
+        for ours, theirs in named.items():
+            if ours in ("client", "source", "title"):
+                continue
+            if theirs in owners:
+                raise ValueError(f"columns: {owners[theirs]} and {ours} are both {theirs!r}")
+            owners[theirs] = ours
+        names = self.label_names
+        if names is not None and not names:
+            raise ValueError("label_names is empty; expected names, such as [bad, good]")
+        listed = names if isinstance(names, list) else []
+        twice = [name for name in listed if listed.count(name) > 1]
+        if twice:
+            raise ValueError(f"label_names has {twice[0]!r} twice; expected every name once")
 
 
 def read(path: Path, split: str, options: TableOptions) -> Records:

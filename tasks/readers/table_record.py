@@ -86,10 +86,9 @@ class Columns:
         found = {name: self._given.get(name, name) for name in wanted}
         for ours, theirs in found.items():
             if theirs not in known:
-                names = ", ".join([n for n in known if isinstance(n, str)] or map(str, known))
                 raise DataError(
-                    where, f"no column {theirs!r} for {ours!r}", f"one of {names}"[:300],
-                    "set local.options.columns",
+                    where, f"no column {theirs!r} for {ours!r}", f"one of {_shown(known)}"[:300],
+                    _fix(known),
                 )  # fmt: skip
         return found
 
@@ -97,6 +96,9 @@ class Columns:
         """The name of a label or tag."""
         label = name_of(where, name, value)
         if self._names is None:
+            if name == "tag" and label.isdecimal():
+                fix = "set local.options.label_names: [O, B-..., I-..., ...]"
+                raise DataError(where, f"tag {label!r}, a number", "the name of a tag", fix)
             return label
         if label not in self._names:
             raise DataError(
@@ -104,6 +106,20 @@ class Columns:
                 "correct local.options.label_names",
             )  # fmt: skip
         return self._names[label]
+
+
+def _shown(known: Collection[str | int]) -> str:
+    """The file's columns, in quotes where blanks around one would be overlooked."""
+    names = [name for name in known if isinstance(name, str)]
+    bare = all(name == name.strip() for name in names)
+    return ", ".join(names if bare else map(repr, names)) if names else ", ".join(map(str, known))
+
+
+def _fix(known: Collection[str | int]) -> str:
+    """What to do about a column that is not there: the whole header in one is no header."""
+    names = [name for name in known if isinstance(name, str)]
+    marks = [mark for mark in ";\t|," if len(names) == 1 and mark in names[0]]
+    return f"set local.options.delimiter: {marks[0]!r}" if marks else "set local.options.columns"
 
 
 def table_record(columns: Columns, where: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DataError
 from tasks.readers.csv_rows import csv_rows
+from tasks.readers.json_values import loaded
 from tasks.readers.reader import readable
 from tasks.readers.table_record import Columns
 from tasks.readers.text_lines import Encoding, text_lines
@@ -54,10 +55,6 @@ def csv_table(path: Path, columns: Columns, layout: Layout) -> Rows:
         for where, cells in rows:
             if isinstance(cells, DataError):
                 yield where, cells
-            elif len(cells) != len(header):
-                expected = f"{len(header)} as in line 1"
-                fix = "check local.options.delimiter and quoting"
-                yield where, DataError(where, f"{len(cells)} columns", expected, fix)
             else:
                 yield where, {ours: cells[place] for ours, place in places}
 
@@ -105,7 +102,9 @@ def _value(where: str, content: dict[str, Any], name: str | int) -> Any:
 
 def _object(where: str, line: str) -> dict[str, Any]:
     try:
-        content = json.loads(line)
+        content = loaded(line, where)
+    except DataError:
+        raise
     except json.JSONDecodeError as error:
         raise DataError(
             f"{where} column {error.colno}", error.msg, "one JSON object per line",
@@ -131,6 +130,7 @@ def parquet_rows(path: Path, columns: Columns) -> Rows:
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         unpacked = sum(group.total_byte_size for group in groups)
         check_growth(str(path), path.stat().st_size, unpacked)
+        _check_zones(str(path), file.schema_arrow)
         known = [name for field in file.schema_arrow for name in _and_inside(field)]
         names = columns.among(str(path), known)
         _check_unique(str(path), known, names)
@@ -152,3 +152,19 @@ def _and_inside(field: pyarrow.Field, above: str = "") -> Iterator[str]:
     if pa.types.is_struct(field.type):
         for inner in field.type:
             yield from _and_inside(inner, f"{above}{field.name}.")
+
+
+def _check_zones(where: str, schema: pyarrow.Schema) -> None:
+    """Raises DataError for times of a zone that nobody knows, which cannot be read."""
+    import pyarrow as pa
+
+    for field in schema:
+        zone = getattr(field.type, "tz", None)
+        try:
+            if zone is not None:
+                pa.scalar(0, field.type).as_py()
+        except (ValueError, KeyError, OSError, pa.ArrowException):
+            found = f"column {field.name!r} has times of the zone {zone!r}"
+            raise DataError(
+                where, found, "a zone such as Europe/Berlin", "write them anew"
+            ) from None

@@ -22,12 +22,15 @@ _WINDOWS = "".join(bytes([b]).decode("cp1252", "ignore") or chr(b) for b in rang
 Line = tuple[str, str | DataError]  # where it is, and its text or what is wrong with it
 
 
-def text_lines(file: IO[bytes], where: str, encoding: Encoding = "utf-8") -> Iterator[Line]:
+def text_lines(
+    file: IO[bytes], where: str, encoding: Encoding = "utf-8", ends: bool = False
+) -> Iterator[Line]:
     """Yields every line without its end, empty ones included; only LF and CR LF end a line.
 
     Args:
         where: the file's place; a line's is `<where> line <number>`.
         encoding: one in which a line feed is one byte, as in ASCII.
+        ends: keep them.
     """
     for number, raw in enumerate(_raw_lines(file), 1):
         place = f"{where} line {number}"
@@ -51,7 +54,7 @@ def text_lines(file: IO[bytes], where: str, encoding: Encoding = "utf-8") -> Ite
         if "\0" in text:
             yield place, DataError(place, "a NUL byte", "text", "is this the file?")
             continue
-        yield place, text.removesuffix("\n").removesuffix("\r")
+        yield place, text if ends else text.removesuffix("\n").removesuffix("\r")
 
 
 def _decoded(raw: bytes, number: int, encoding: Encoding) -> str:

@@ -37,6 +37,9 @@ _MAGIC: dict[bytes, Callable[..., Any]] = {
 }
 
 
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
 class _Bounded(io.RawIOBase):
     """A decompressed stream that stops when it has grown beyond `MAX_RATIO`."""
 
@@ -58,6 +61,14 @@ class _Bounded(io.RawIOBase):
         super().close()
 
 
+def _is_excel(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "xl/workbook.xml" in archive.namelist()
+    except BROKEN:
+        return False
+
+
 def check_growth(where: str, packed: int, unpacked: int) -> None:
     """Raises DataError where content unpacks to more than `MAX_RATIO` times its size."""
     if unpacked > FREE_BYTES and unpacked > MAX_RATIO * packed:
@@ -74,7 +85,9 @@ def open_file(path: Path) -> IO[bytes]:
         DataError: a zip archive, which may hold many files.
     """
     with path.open("rb") as file:
-        start = file.read(6)
+        start = file.read(8)
+    if start == _OLD_EXCEL or (start.startswith(b"PK") and _is_excel(path)):
+        raise DataError(str(path), "an Excel file", "a text file", "export it as CSV")
     if start.startswith(b"PK\x03\x04"):
         raise DataError(str(path), "a zip archive", "a file", "unpack it, or compress it by gzip")
     for magic, opener in _MAGIC.items():

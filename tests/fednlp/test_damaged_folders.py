@@ -19,6 +19,7 @@ from harness import QUIET, command, contents, forked, kill_myself
 
 from fednlp.results.load import load_run
 from fednlp.results.run_folder import RunFolder
+from fednlp.results.schema import Result
 from fednlp.runs import run_pair
 
 CHANGES = {"algorithm": "scaffold", "evaluation.min_client_examples": 5}
@@ -145,10 +146,12 @@ def test_a_changed_number_in_a_result_is_found(made, tmp_path):
         path.write_text(json.dumps(changed))
         line = command("gap", out).err.splitlines()[0]
         assert str(path) in line and "checksum" in line
-    # without its checksum, as older programs wrote it: what the rounds say is still compared
-    data["checksum"] = None
+    for edited in ({**data, "checksum": None}, {k: v for k, v in data.items() if k != "checksum"}):
+        path.write_text(json.dumps(edited))
+        assert f"{path}: has no checksum" in command("gap", out).err
+    # under a checksum that is right: what the rounds say is still compared
     data["costs"]["bytes_up"] += 1
-    path.write_text(json.dumps(data))
+    path.write_bytes(Result.model_validate(data).as_json())
     assert "costs.bytes_up is not that of rounds.jsonl" in command("gap", out).err
 
 

@@ -256,6 +256,26 @@ def test_splits_that_differ_are_benchmarks_of_their_own():
         assert words in heads, words
 
 
+def test_data_that_differ_are_benchmarks_of_their_own():
+    """Of one name and one size: two states of a user's file, say."""
+    runs = []
+    for letter, seeds in (("a", (0, 1)), ("b", (0,))):
+        for seed in seeds:
+            identity = {"data": letter * 64}
+            runs += [
+                finished("centralized", seed, 0.9, variant=letter, identity=identity),
+                finished("federated", seed, 0.8, budget=[("matched", letter)], identity=identity),
+            ]
+            for run in runs[-2:]:
+                object.__setattr__(run.result.data, "fingerprint", letter * 64)
+    table = gaps(runs)
+    assert [gap.benchmark.split(",")[0] for gap in table] == [
+        "topics data=aaaaaaaa (synthetic)", "topics data=bbbbbbbb (synthetic)",
+    ]  # fmt: skip
+    assert [gap.seeds for gap in table] == [(0, 1), (0,)]
+    assert {gap.data for gap in gaps(runs[:4])} == {"topics"}  # alone, its name will do
+
+
 def test_stored_splits_are_told_apart_by_their_checksum():
     runs = [finished("centralized", 0, 0.9)]
     for split in ("a1", "b2"):

@@ -73,6 +73,29 @@ def test_what_is_not_committed_never_happened(tmp_path):
         assert not list(tmp_path.rglob("*.tmp")), "a killed process's temporary files stay"
 
 
+@pytest.mark.parametrize("left", ["rounds.jsonl", "checkpoints", "clients"])
+def test_rounds_without_their_manifest_are_refused(tmp_path, left):
+    with RunFolder(tmp_path) as folder:
+        folder.put_client_state(4, 0, WEIGHTS)
+        commit(folder, 1, best=0.5)
+    (tmp_path / "checkpoints" / "manifest.json").unlink()
+    for name in {"rounds.jsonl", "checkpoints", "clients"} - {left}:
+        for path in (tmp_path / name).glob("*") if name != "rounds.jsonl" else [tmp_path / name]:
+            path.unlink()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    with pytest.raises(UserError, match=f"manifest.json: is missing, but there is {left}"):
+        RunFolder(tmp_path).__enter__()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+def test_a_run_that_was_killed_before_its_first_commit_begins_again(tmp_path):
+    with RunFolder(tmp_path) as folder:
+        folder.log(record(1))
+        files.write_tensors(tmp_path / "checkpoints" / "round-000001.safetensors", WEIGHTS)
+    with RunFolder(tmp_path) as folder:
+        assert folder.manifest == Manifest() and names(folder) == [] == folder.rounds()
+
+
 def test_client_states_of_the_selected_round_are_kept(tmp_path):
     with RunFolder(tmp_path) as folder:
         folder.put_client_state(0, 0, WEIGHTS)

@@ -30,7 +30,7 @@ def load(name, cache):
     )  # fmt: skip
 
 
-def find_card(name):
+def find_card(name, key=""):
     path = CONFIGS / f"{name}.yaml"
     return DatasetCard.parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
 

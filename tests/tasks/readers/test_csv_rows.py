@@ -56,12 +56,33 @@ def test_reading_goes_on_after_a_broken_row(bad, message):
 
 
 def test_a_quote_that_is_never_closed():
-    ((where, message),) = rows('"a\nb\n')
-    assert where == "f line 1" and "line 1: a quote that is not closed" in message
+    for text in ('a\n"a\nb\n', 'a\n"a\nb', 'a\n"a,b"",c\n"", d'):
+        with pytest.raises(DataError, match="f line 2: a quote that is not closed before the file"):
+            rows(text)
     found = rows('"a\n' + "b,c\n" * (MAX_VALUE // 3))
     assert f"a value of more than {MAX_VALUE} characters" in found[0][1]
     assert "a quote that is not closed?" in found[0][1]
-    assert found[1][1] == ["b", "c"] and len(found) > MAX_VALUE // 20
+    swallowed = [row for _, row in found if isinstance(row, str)]
+    assert len(found) == MAX_VALUE // 3 + 1 and len(swallowed) > MAX_VALUE // 5
+    assert found[len(swallowed)][1] == ["b", "c"]
+
+
+@pytest.mark.parametrize(("bad", "message"), [
+    ('1,"a\n2,b\n3,c\n4,"d"\n', "',' expected after"),
+    ('1,"a\n2,b\n3,c\n4",d,\n', "4 columns; expected 2 as in line 1"),
+])  # fmt: skip
+def test_a_bad_row_counts_every_line_that_it_took(bad, message):
+    """A quote that another one closes much later: the lines between may have been rows."""
+    found = rows(f"n,text\n{bad}5,e\n")
+    assert [where for where, _ in found] == [f"f line {n}" for n in range(1, 7)]
+    assert message in found[1][1] and found[5][1] == ["5", "e"]
+    assert all("part of the row that is bad at f line 2" in row for _, row in found[2:5])
+
+
+def test_line_ends_inside_quotes_stay():
+    assert rows(b'a,"b\r\nc\n"\r\n"\r\n",\r\n') == [
+        ("f line 1", ["a", "b\r\nc\n"]), ("f line 4", ["\r\n", ""]),
+    ]  # fmt: skip
 
 
 def test_a_value_may_be_as_long_as_a_line():
@@ -80,14 +101,21 @@ def test_a_value_may_be_as_long_as_a_line():
     st.binary(max_size=200), st.booleans(), st.sampled_from(["utf-8", "latin-1", "windows-1252"])
 )
 def test_any_bytes(content, quoting, encoding):
-    for where, _ in csv_rows(io.BytesIO(content), "f", ";", quoting, encoding):
-        assert where.startswith("f line ")
+    try:
+        for where, _ in csv_rows(io.BytesIO(content), "f", ";", quoting, encoding):
+            assert where.startswith("f line ")
+    except DataError as error:
+        assert "a quote that is not closed" in str(error)
 
 
 TEXT = st.text(st.characters(blacklist_characters="\r\0", blacklist_categories=["Cs"]), max_size=9)
 
 
-@given(st.lists(st.lists(TEXT, min_size=2, max_size=4), max_size=4))
+@given(
+    st.integers(2, 4).flatmap(
+        lambda width: st.lists(st.lists(TEXT, min_size=width, max_size=width), max_size=4)
+    )
+)
 def test_reads_what_the_csv_module_writes(table):
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(table)
