@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fednlp.partition_rows import portable
+from fednlp.partitions.rows import portable
 from partitioners import Partition, Split, make_partition
 from tasks.data import Corpus, load_corpus
 from tasks.dataset_card import DatasetCard
