@@ -4,8 +4,8 @@ A row that breaks the format is yielded as what is wrong with it, and reading go
 after the one where that showed. Such a row counts as many bad records as it took lines, since each
 of them may have been a row. A quote that is never closed swallows lines until the value is longer
 than `MAX_VALUE`, so memory stays bounded; one that is open where the file ends has taken all the
-rest, and ends the reading. Line ends inside quotes stay as they are. That limit of the `csv` module
-is one for the whole process; it is raised here and never lowered.
+rest, and ends the reading. That limit of the `csv` module is one for the whole process; it is
+raised here and never lowered.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def csv_rows(
     quoting: bool = True,
     encoding: Encoding = "utf-8",
     width: int | None = None,
+    ends: bool = False,
 ) -> Iterator[Row]:
     """Yields every row that is not blank.
 
@@ -36,12 +37,13 @@ def csv_rows(
         where: the file's place; a row's is that of its first line.
         quoting: values may stand in double quotes, doubled inside; else a quote is a character.
         width: columns of every row; None: as many as the first one has.
+        ends: line ends inside quotes stay as they are; else each is a line feed, as E2E has it.
 
     Raises:
         DataError: a quote that is not closed before the file ends.
     """
     csv.field_size_limit(max(csv.field_size_limit(), MAX_VALUE))
-    lines = _Lines(text_lines(file, where, encoding, ends=True))
+    lines = _Lines(text_lines(file, where, encoding, ends), ends)
     reader = csv.reader(
         lines, delimiter=delimiter, strict=True,
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
@@ -84,8 +86,8 @@ class _Lines:
     taken: the places of the lines taken since it was last emptied. bad: the last raised.
     """
 
-    def __init__(self, lines: Iterator[Line]) -> None:
-        self._lines, self.taken = lines, list[str]()
+    def __init__(self, lines: Iterator[Line], whole: bool) -> None:
+        self._lines, self._end, self.taken = lines, "" if whole else "\n", list[str]()
         self.bad: DataError | None = None
 
     def __iter__(self) -> _Lines:
@@ -97,7 +99,7 @@ class _Lines:
         if isinstance(line, DataError):
             self.bad = line
             raise line
-        return line
+        return line + self._end
 
     def bad_row(self, problem: DataError) -> Iterator[Row]:
         """What is wrong with the row, in the place of every line that it took."""

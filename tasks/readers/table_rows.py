@@ -37,7 +37,9 @@ class Layout:
 def csv_table(path: Path, columns: Columns, layout: Layout) -> Rows:
     """Rows of a CSV or TSV file, compressed or not; all values are strings."""
     with readable(path, "a CSV or TSV file", *BROKEN), open_file(path) as file:
-        rows = csv_rows(file, str(path), layout.delimiter, layout.quoting, layout.encoding)
+        rows = csv_rows(
+            file, str(path), layout.delimiter, layout.quoting, layout.encoding, ends=True
+        )
         first = next(rows, None)
         if first is None:
             return

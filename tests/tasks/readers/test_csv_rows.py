@@ -79,8 +79,9 @@ def test_a_bad_row_counts_every_line_that_it_took(bad, message):
     assert all("part of the row that is bad at f line 2" in row for _, row in found[2:5])
 
 
-def test_line_ends_inside_quotes_stay():
-    assert rows(b'a,"b\r\nc\n"\r\n"\r\n",\r\n') == [
+def test_line_ends_inside_quotes_stay_where_asked():
+    table = b'a,"b\r\nc\n"\r\n"\r\n",\r\n'
+    assert rows(table, ends=True) == [
         ("f line 1", ["a", "b\r\nc\n"]), ("f line 4", ["\r\n", ""]),
     ]  # fmt: skip
 

@@ -32,7 +32,7 @@ def row(text, label, client=""):
 def test_official_csv(tmp_path):
     expected = [
         row("@b Awww &quot;caf\xe9&quot;, ", "negative", "ann"),
-        row('Reading "it"\r\nnow', "neutral", "bob"),
+        row('Reading "it"\nnow', "neutral", "bob"),
         row("Ok ; fine", "positive", "ann"),
     ]
     assert rows(tmp_path, OFFICIAL) == expected

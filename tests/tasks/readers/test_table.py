@@ -410,7 +410,7 @@ def test_missing_file_and_directory(tmp_path):
         with pytest.raises(DataError, match="no such file"):
             list(read(tmp_path / name, "train", options()))
         (tmp_path / ("d" + name)).mkdir()
-        with pytest.raises(DataError, match="cannot be read"):
+        with pytest.raises(DataError, match="is a directory"):
             list(read(tmp_path / ("d" + name), "train", options()))
 
 
@@ -463,6 +463,12 @@ def test_damaged_files(tmp_path, data, name):
     except DataError as error:
         check_line(error)
         assert name in str(error)
+
+
+def test_line_ends_inside_quotes_count_in_offsets(tmp_path):
+    text = 'question,context,answer_text,answer_start\r\nWhere?,"Go\r\nto Rome",Rome,7\r\n'
+    (found,) = rows(tmp_path, text, task=ASK)
+    assert found["context"] == "Go\r\nto Rome" and found["answers"]["start"] == [7]
 
 
 # cards -----------------------------------------------------------------------------------------
