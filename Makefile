@@ -1,8 +1,9 @@
 # Two commands: `make bench` (the main job on the embedded data) and `make test`.
+# `make fuzz` tries to break every reader, card, configuration, run folder and model folder.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench test lint clean
+.PHONY: bench test fuzz lint clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml
@@ -20,6 +21,12 @@ lint: .venv/installed
 
 test: lint
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/pytest -n 2 -m "not long"
+
+FEDNLP_FUZZ ?= 4
+fuzz: .venv/installed
+	FEDNLP_FUZZ=$(FEDNLP_FUZZ) OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/pytest -n 2 \
+		tests/tasks/readers tests/tasks/test_hostile_model_folders.py \
+		tests/fednlp/test_hostile_yaml.py tests/fednlp/test_damaged_folders.py
 
 clean:
 	rm -rf .venv runs

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 
 import pytest
+from fuzzing import seeds, times
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import mutated, seeds
+from mutations import mutated
 from pydantic import ValidationError
 from reading import check_pairs, good
 
@@ -199,7 +200,7 @@ def test_a_card_without_target():
         card(options={})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=times(300), deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=200), st.booleans())
 def test_any_bytes(tmp_path_factory, first, second, drop_empty):
     path = pair(tmp_path_factory.mktemp("any"), first, second)
