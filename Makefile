@@ -1,9 +1,10 @@
-# `make bench` (the main job on the embedded data), `make test`, and `make flower`: the environment
-# of a peer, for its tests and its benchmark.
+# `make bench` (the main job on the embedded data) and `make test`. `make fuzz` tries to break every
+# reader, card, configuration, run folder and model folder. `make flower` makes the environment of a
+# peer, for its tests and its benchmark.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench test lint flower clean
+.PHONY: bench test fuzz lint flower clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml
@@ -21,6 +22,12 @@ lint: .venv/installed
 
 test: lint
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/pytest -n 2 -m "not long"
+
+FEDNLP_FUZZ ?= 4
+fuzz: .venv/installed
+	FEDNLP_FUZZ=$(FEDNLP_FUZZ) OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/pytest -n 2 \
+		tests/tasks/readers tests/tasks/test_hostile_model_folders.py \
+		tests/fednlp/test_hostile_yaml.py tests/fednlp/test_damaged_folders.py
 
 flower:
 	PYTHON=$(PYTHON) sh benchmarks/peers/setup.sh flwr-datasets

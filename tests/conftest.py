@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fuzzing import times
+from hypothesis import settings
 
 # Before anything imports torch or the hub's client, which read these once.
 os.environ.update(
@@ -19,6 +21,8 @@ os.environ.update(
     OMP_NUM_THREADS="1",
     MKL_NUM_THREADS="1",
 )
+settings.register_profile("fuzz", max_examples=times(100), print_blob=True)
+settings.load_profile("fuzz")
 
 SMALL: dict[str, Any] = {
     "dataset": {

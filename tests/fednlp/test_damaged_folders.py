@@ -1,7 +1,7 @@
 """Damaged run folders: one line that names the file, or a run that is right all the same.
 
 Every file of a finished and of an interrupted folder is damaged in seeded ways, and the commands
-run on it in this process. `FEDNLP_FUZZ_CASES` sets how many cases the long test tries.
+run on it in this process.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import warnings
 import pytest
 import yaml
 from folder_damage import copied, damage, files_of
+from fuzzing import seeds
 from harness import QUIET, command, contents, forked, kill_myself
 
 from fednlp.results.load import load_run
@@ -114,7 +115,7 @@ def test_damaged_files_are_told_or_harmless(start, made, tmp_path):
 def test_many_damaged_files_are_told_or_harmless(made, tmp_path):
     warnings.simplefilter("ignore")
     first = int(os.environ.get("FEDNLP_FUZZ_SEED", "1000"))
-    for number in range(first, first + int(os.environ.get("FEDNLP_FUZZ_CASES", "3000"))):
+    for number in seeds(750, first):
         case(number, made, tmp_path)
 
 

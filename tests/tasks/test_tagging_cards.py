@@ -32,7 +32,9 @@ def tags(corpus, split, row=0):
 
 def test_conll2003(tmp_path):
     text = "-DOCSTART- -X- O O\n\nU.N. NNP I-NP I-ORG\nofficial NN I-NP O\nEkeus NNP I-NP I-PER\n\n"
-    files = {"eng.train": text, "eng.testa": text, "eng.testb": text}
+    other = {"eng.testa": "Annan", "eng.testb": "Blix"}
+    files = {name: text.replace("Ekeus", person) for name, person in other.items()}
+    files["eng.train"] = text
     corpus = load("conll2003", tmp_path, files)
     assert {split: len(rows) for split, rows in corpus.splits.items()} == {
         "train": 1, "validation": 1, "test": 1,
@@ -48,7 +50,11 @@ def test_ontonotes5(tmp_path):
     where = "{}/data/english/annotations/{}.gold_conll"
     splits = ("train", "development", "test")
     names = ("nw/wsj/00/wsj_0001", "bc/cctv/00/cctv_0001")
-    files = {where.format(s, n): document(n, "(DATE)") for s in splits for n in names}
+    files = {
+        where.format(s, n): document(n, "(DATE)").replace("Monday", s)
+        for s in splits
+        for n in names
+    }
     corpus = load("ontonotes5", tmp_path, files)
     assert corpus.splits["test"]["client"][:] == sorted(names)
     assert tags(corpus, "validation", 1) == ["B-DATE"]

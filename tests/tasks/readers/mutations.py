@@ -1,11 +1,7 @@
-"""Damaged copies of a file: seeded, so that a failure can be repeated.
-
-FEDNLP_FUZZ=20 makes every test try twenty times as many.
-"""
+"""Damaged copies of a file: seeded, so that a failure can be repeated."""
 
 from __future__ import annotations
 
-import os
 import random
 
 SNIPPETS = (
@@ -13,10 +9,6 @@ SNIPPETS = (
     b"\xe2\x80\xa8", b"\x85", b"@subject\n", b"\n@ann0\n", b"@highlight\n", b" +++$+++ ", b"'L1'",
     b"\xed\xa0\x80", b"]", b'"', b",", b"0" * 300,
 )  # fmt: skip
-
-
-def seeds(count: int) -> range:
-    return range(count * int(os.environ.get("FEDNLP_FUZZ", "1")))
 
 
 def mutated(content: bytes, seed: int) -> bytes:

@@ -8,9 +8,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from fuzzing import seeds, times
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import mutated, seeds
+from mutations import mutated
 from reading import check_pairs, good
 
 from tasks.errors import DataError
@@ -137,7 +138,7 @@ def test_layouts_that_are_refused(tmp_path):
         rows(tmp_path / "none.tar.gz")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=times(300), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_mail(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("any") / "train"
@@ -146,7 +147,7 @@ def test_any_mail(tmp_path_factory, content):
     check_pairs(read(folder.parent, "train", AeslcOptions()))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=times(200), deadline=None)
 @given(st.binary(max_size=600))
 def test_any_archive(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("any") / "a.tar.gz"

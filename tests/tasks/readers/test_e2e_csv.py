@@ -5,9 +5,10 @@ from __future__ import annotations
 import zipfile
 
 import pytest
+from fuzzing import seeds, times
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import mutated, seeds
+from mutations import mutated
 from reading import check_pairs, good
 
 from tasks.errors import DataError
@@ -124,7 +125,7 @@ def test_missing(tmp_path):
         rows(tmp_path, "train")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=times(200), deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes(tmp_path_factory, content, header):
     path = tmp_path_factory.mktemp("any") / "trainset.csv"

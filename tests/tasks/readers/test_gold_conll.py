@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from fuzzing import times
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import good
@@ -133,7 +134,7 @@ def test_nothing_to_read(tmp_path):
         list(read(tmp_path / "link", "train", GoldConllOptions()))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=times(500), deadline=None)
 @given(st.lists(st.sampled_from(["*", "*)", "(A*", "(A)", "(B*", "(B)", "(A*)"]), max_size=8))
 def test_brackets_that_balance_are_iob2_with_as_many_entities(cells):
     depth, balanced = 0, True

@@ -5,9 +5,10 @@ from __future__ import annotations
 import zipfile
 
 import pytest
+from fuzzing import seeds, times
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import mutated, seeds
+from mutations import mutated
 from reading import check_pairs, good
 
 from tasks.errors import DataError
@@ -128,7 +129,7 @@ def test_files_that_are_missing_or_empty(tmp_path):
         records(tmp_path / "a.zip")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=times(200), deadline=None)
 @given(st.binary(max_size=200), st.binary(max_size=200), st.booleans())
 def test_any_bytes(tmp_path_factory, lines, talks, joined):
     folder = tmp_path_factory.mktemp("any")
@@ -148,4 +149,4 @@ def test_mutations(tmp_path, encoding):
             good_ones += check_pairs(read(written(tmp_path, *files), "train", options))[0]
         except Exception as error:
             raise AssertionError(f"seed {seed}") from error
-    assert good_ones > (100 if encoding == "windows-1252" else -1)
+    assert good_ones > (len(seeds(300)) // 3 if encoding == "windows-1252" else -1)

@@ -1,8 +1,7 @@
 """The real files of every data set at hand, damaged: a record fits the schema, or is a `DataError`.
 
 Each file of a card that is here is cut to its first kilobytes (an archive to its first entries, and
-packed again), damaged with a seed, and read as its card says. FEDNLP_FUZZ=20 makes twenty times as
-many damages.
+packed again), damaged with a seed, and read as its card says.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mutations import mutated, seeds
+from fuzzing import seeds
+from mutations import mutated
 from reading import check_line
 
 from tasks.dataset_card import DatasetCard

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from fuzzing import seeds, times
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import mutated, seeds
+from mutations import mutated
 from reading import check_pairs, good
 
 from tasks.errors import DataError
@@ -139,7 +140,7 @@ def test_what_makes_the_directory_unreadable(tmp_path):
         list(read(tmp_path, "test", StoriesOptions(lists={"train": "all_train.txt"})))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=times(200), deadline=None)
 @given(st.binary(max_size=200), st.booleans(), st.booleans())
 def test_any_story(tmp_path_factory, content, drop_empty, add_periods):
     folder = written(tmp_path_factory.mktemp("any"), cnn=content)
@@ -147,7 +148,7 @@ def test_any_story(tmp_path_factory, content, drop_empty, add_periods):
     check_pairs(read(folder, "train", StoriesOptions(lists=LISTS, **options)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=times(200), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_list(tmp_path_factory, content):
     folder = written(tmp_path_factory.mktemp("any"))

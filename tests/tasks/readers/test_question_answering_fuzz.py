@@ -1,7 +1,4 @@
-"""Question answering readers on anything: only DataError, and every answer stands in its context.
-
-The number of mutations of each real file is FEDNLP_FUZZ_CASES (default 150).
-"""
+"""Question answering readers on anything: a DataError, or answers that stand in their context."""
 
 from __future__ import annotations
 
@@ -14,14 +11,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from fuzzing import seeds, times
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import check_line
 
 from tasks.errors import DataError
 from tasks.readers import READERS
-
-CASES = int(os.environ.get("FEDNLP_FUZZ_CASES", "150"))
 
 SQUAD = {"data": [{"title": "t", "paragraphs": [{"context": "in Rome \U0001f600", "document_id": 3,
     "qas": [{"id": "q", "question": "Where?", "is_impossible": False,
@@ -103,14 +99,14 @@ def put(value, path, new):
     return value
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=times(400), deadline=None)
 @given(st.sampled_from(list(places(SQUAD))), anything)
 def test_any_value_anywhere_in_squad(folder, path, new):
     (folder / "squad").write_text(json.dumps(put(SQUAD, path, new)), encoding="utf-8")
     check("squad_json", folder / "squad")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=times(400), deadline=None)
 @given(st.sampled_from(list(places(MRQA))), anything, anything, st.booleans())
 def test_any_value_anywhere_in_mrqa(folder, path, new, header, first):
     lines = [MRQA, put(MRQA, path, new), MRQA]
@@ -124,7 +120,7 @@ def test_any_value_anywhere_in_mrqa(folder, path, new, header, first):
 cells = st.text(max_size=9) | st.lists(st.integers(-9, 99)).map(lambda n: " ".join(map(str, n)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=times(400), deadline=None)
 @given(st.integers(0, 8), cells, st.integers(0, 20), cells, st.booleans())
 def test_any_cell_anywhere_in_qamr(folder, column, cell, token, word, colon):
     row = QUESTIONS.splitlines()[0].split("\t")
@@ -136,7 +132,7 @@ def test_any_cell_anywhere_in_qamr(folder, column, cell, token, word, colon):
     check("qamr", folder)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=times(300), deadline=None)
 @given(
     st.binary(max_size=200), st.sampled_from([b"", b"{", b"[[", b"\x1f\x8b", b"BZh9", b"PK\3\4"])
 )
@@ -224,7 +220,7 @@ def test_mutations_of_real_files(folder, name):
         (folder / "sentences").write_bytes(real("sentences")[1])
     target.write_bytes(whole)
     sound = folder if reader == "qamr" else target
-    for seed in range(CASES):
+    for seed in seeds(150):
         content = mutated(whole, seed)
         if reader == "mrqa_jsonl" and seed % 4 == 0:  # of the packed file
             content = mutated(gzip.compress(whole), seed)

@@ -516,11 +516,13 @@ def test_questions_without_ids_in_two_files_of_one_name(tmp_path):
         del row["id"]
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        text = "{}\n" + "".join(json.dumps(row) + "\n" for row in content)
-        (tmp_path / folder / "f.jsonl").write_text(text)
+        rows = [json.dumps({**row, "question": f"{folder}?"}) for row in content]
+        (tmp_path / folder / "f.jsonl").write_text("\n".join(["{}", *rows, ""]))
+
+    (tmp_path / "t.jsonl").write_text(json.dumps({**content[0], "title": "test"}) + "\n")
 
     def ids(train):
-        given = card({"files": {"train": train, "test": "a/f.jsonl"}}, task=ASK, skew="title",
+        given = card({"files": {"train": train, "test": "t.jsonl"}}, task=ASK, skew="title",
                      test=None, validation={"fraction": 0.5})  # fmt: skip
         corpus = load_corpus(given, data_root=tmp_path, cache_dir=tmp_path / "cache", skip_bad=9)
         return [key for split in ("train", "validation") for key in corpus.splits[split]["id"][:]]

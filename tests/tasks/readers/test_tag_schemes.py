@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import pytest
+from fuzzing import times
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
@@ -103,7 +104,7 @@ def test_a_sentence_of_no_words():
     assert [to_iob2([], scheme, "f") for scheme in ("iob2", "iob1", "bioes")] == [[], [], []]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=times(500), deadline=None)
 @given(spans())
 def test_every_scheme_gives_the_same_tags(sentence):
     length, entities = sentence
@@ -116,7 +117,7 @@ def test_every_scheme_gives_the_same_tags(sentence):
         assert by_seqeval(tags, theirs) == entities
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=times(500), deadline=None)
 @given(sequences("BI"))
 def test_any_sequence_of_b_and_i_has_the_entities_of_conlleval(tags):
     converted = to_iob2(tags, "iob1", "f")
@@ -125,7 +126,7 @@ def test_any_sequence_of_b_and_i_has_the_entities_of_conlleval(tags):
     assert by_seqeval(converted, IOB2) == get_entities(tags)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=times(500), deadline=None)
 @given(sequences("BIES"))
 def test_bioes_is_read_exactly_when_its_entities_write_it(tags):
     entities = by_seqeval(tags, IOBES)

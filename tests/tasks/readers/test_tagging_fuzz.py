@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 
 import pytest
+from fuzzing import times
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reading import check_line
@@ -98,7 +99,7 @@ def test_the_good_files_are_good(tmp_path, layout):
 def test_any_bytes(tmp_path_factory, layout):
     folder = tmp_path_factory.mktemp("fuzz")
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=times(400), deadline=None)
     @given(st.one_of(st.binary(max_size=200), SEQUENCES))
     @example(b"")
     @example(b"\x1c\n\xc2\xa0\n\x0b \x0c\n")
@@ -113,7 +114,7 @@ def test_any_bytes(tmp_path_factory, layout):
 def test_damaged_files(tmp_path_factory, layout):
     folder = tmp_path_factory.mktemp("fuzz")
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=times(400), deadline=None)
     @given(mutations(LAYOUTS[layout][2].encode()))
     def run(content):
         check(folder, layout, content)
@@ -125,7 +126,7 @@ def test_damaged_files(tmp_path_factory, layout):
 def test_damaged_bz2(tmp_path_factory, layout):
     folder = tmp_path_factory.mktemp("fuzz")
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=times(200), deadline=None)
     @given(mutations(bz2.compress(LAYOUTS[layout][2].encode())))
     def run(content):
         check(folder, layout, content)
@@ -160,7 +161,7 @@ def test_damaged_archives(tmp_path_factory, kind, reader, options, name, text):
         records = READERS[reader].read(path, "train", READERS[reader].options(**options))
         return sum(not isinstance(record, DataError) for record in records)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=times(200), deadline=None)
     @given(mutations(whole))
     def run(content):
         try:
