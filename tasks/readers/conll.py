@@ -128,8 +128,9 @@ def _records(lines: Iterable[Line], options: ConllOptions) -> Records:
 def _width(where: str, line: str, options: ConllOptions) -> int:
     columns = len(_columns(line, options))
     if columns < 2:
+        between = "blanks" if options.separator is None else repr(options.separator)
         raise DataError(
-            where, "1 column", f"a word and its tag with {options.separator!r} between",
+            where, "1 column", f"a word and its tag with {between} between",
             "set local.options.separator, such as \" \"",
         )  # fmt: skip
     return columns
