@@ -202,7 +202,9 @@ def _from_zip(
         for entry in archive.infolist():
             where = f"{path} entry {entry.filename}"
             parts = _safe_parts(where, entry.filename)
-            if not entry.is_dir() and parts and not parts[-1].startswith(".") and wanted(parts):
+            if not parts or entry.is_dir():  # a nameless entry cannot be asked
+                continue
+            if not parts[-1].startswith(".") and wanted(parts):
                 _check_zip_entry(where, entry, most)
                 yield parts, archive.read(entry)
 

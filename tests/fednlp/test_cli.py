@@ -70,7 +70,7 @@ def test_help_stays_help() -> None:
         (["show", "a.yaml", "partition.encoder=nope", "partition.skew=cluster"],
          "partition.encoder: no card 'nope'"),
         (["show", "a.yaml", "partition=null", "partition.file=."],
-         "is a directory; expected a partition"),
+         "holds no partition.npz; expected a partition folder or a run folder"),
         (["show", "a.yaml", "partition=null", "partition.file=a.yaml"],
          "not readable as a partition (no .npz file)"),
         (["show", "child.yaml"], "child.yaml:1: extends gone.yaml, which is no file"),

@@ -401,8 +401,8 @@ def test_cards_by_path_give_the_same_run_from_any_directory(
     }
     made = run(small_config(changes), tmp_path / "runs")
     assert made.result.id == finished[0].result.id
-    assert made.path.name.startswith("d-m-file-FedAvg-s0-")
-    assert (made.result.data.name, made.result.model.name) == ("d", "m")
+    assert made.path.name.startswith("synthetic-topics-tiny-file-FedAvg-s0-")
+    assert (made.result.data.name, made.result.model.name) == ("synthetic_topics", "tiny")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pytest
+from fuzzing import seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -16,7 +17,7 @@ from samples import SEALED, assert_same, examples, random_partition, target
 
 from partitioners import Partition, PartitionError
 from partitioners.formats import FORMATS, export_partition, import_partition
-from tests.tasks.readers.mutations import mutated, seeds
+from tests.tasks.readers.mutations import mutated
 
 
 def refused(path: Path, what: str = ".", form: str | None = None, **sizes: int) -> None:

@@ -57,3 +57,10 @@ def test_an_entry_of_a_zip_that_is_no_file(tmp_path, kind):
         pass
     path = packed(path, ["a.txt"], stat.S_IFREG | 0o644)
     assert list(entries(path, lambda parts: True)) == [(("a.txt",), b"a")]
+
+
+def test_an_entry_of_a_zip_without_a_name(tmp_path):
+    """A name ends at its first NUL byte."""
+    path = packed(tmp_path / "a.zip", ["a.txt", "XX.md"])
+    path.write_bytes(path.read_bytes().replace(b"XX.md", b"\0X.md"))
+    assert list(entries(path, lambda parts: True)) == [(("a.txt",), b"a")]
