@@ -122,10 +122,12 @@ def _check_once(
     hashes: Mapping[Path, str],
 ) -> None:
     """No content in two splits or twice in one, unless they take different parts of it."""
-    options, known = local.reader_options(card.task), dict[tuple[str, str], str]()
+    reader, options = READERS[local.reader], local.reader_options(card.task)
+    known = dict[tuple[str, ...], str]()
     for split, paths in files.items():
         for path in paths:
-            content = hashes[path], options.part(split)
+            read_with = [hashes[other] for other in reader.beside(path, options)]
+            content = options.part(split), hashes[path], *read_with
             if content in known:
                 raise DataError(
                     f"dataset {card.name} local.files.{split}",
