@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
@@ -18,6 +19,8 @@ from fednlp.results.load import FinishedRun
 # Okabe and Ito's palette: distinguishable without colour vision; markers say the same again
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+TITLE = 120  # characters that a line of the title has room for
 
 
 def plot_gaps(table: list[Gap], target: Path) -> list[Path]:
@@ -70,7 +73,8 @@ def _figure(name: str, members: list[Gap], target: Path) -> Path:
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     seeds = len({seed for gap in members for seed in gap.seeds})
-    figure.suptitle(f"{name}; {seeds} {'seed' if seeds == 1 else 'seeds'}", fontsize=11)
+    title = f"{name}; {seeds} {'seed' if seeds == 1 else 'seeds'}"
+    figure.suptitle(textwrap.fill(title, TITLE), fontsize=11)
     right.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     path = target / f"{_slug(name)}.png"
     for file, options in ((path, {"dpi": 130}), (path.with_suffix(".svg"), {})):
