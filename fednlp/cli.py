@@ -270,7 +270,7 @@ def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list
     table = gaps(chosen, problems)
     _report(problems)
     if form != "table":
-        print(tables.text(table, form), end="")  # type: ignore[arg-type]
+        print(tables.text(table, form), end="")
         return table
     if not table:
         return table

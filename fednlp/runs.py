@@ -20,7 +20,8 @@ from fednlp.experiment import Experiment
 from fednlp.federation import Federation
 from fednlp.identity import Identity, centralized_identity, centralized_plan, federated_identity
 from fednlp.nonfinite import refuse_skipped
-from fednlp.partitions.rows import portable
+from fednlp.partitions.build import FILE
+from fednlp.partitions.folder import of_run
 from fednlp.progress import Progress
 from fednlp.results import files
 from fednlp.results.load import load_run, read_identity
@@ -138,7 +139,7 @@ def _describe(experiment: Experiment, folder: RunFolder, kind: str) -> None:
     config = yaml.safe_dump(experiment.config.resolved(), sort_keys=False)
     files.write_bytes(folder.path / "config.yaml", config.encode())
     if kind == "federated":
-        portable(experiment.partition, experiment.corpus).save(folder.path / "partition.npz")
+        of_run(experiment).save(folder.path / FILE)
 
 
 def _shorter_run(identity: Identity, out: Path, own: Path) -> Path | None:

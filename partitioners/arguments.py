@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 
 from .errors import PartitionError
 
 
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number: of Python or numpy, and no boolean."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a number: of Python or numpy, and no boolean."""
+    return is_whole(value) or isinstance(value, (float, np.floating))
+
+
 def require_alpha(alpha: object) -> float:
     """`alpha` as a float; PartitionError unless it is a finite number above 0."""
-    number = isinstance(alpha, (int, float, np.integer, np.floating)) and not isinstance(
-        alpha, bool
-    )
-    if not number or not math.isfinite(alpha) or alpha <= 0:  # type: ignore[arg-type, operator]
+    if not is_number(alpha) or not math.isfinite(alpha) or alpha <= 0:
         fix = "1e-3 is one class per client, 1e3 is nearly IID"
         if isinstance(alpha, str):
             fix = "text is no number: some YAML readers want 0.001 for 1e-3"
         raise PartitionError("partition.alpha", repr(alpha), "a finite number above 0", fix)
-    return float(alpha)  # type: ignore[arg-type]
+    return float(alpha)
 
 
 def require_count(name: str, value: object, low: int = 1) -> int:
     """`value` as an int; PartitionError unless it is a whole number of at least `low`."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < low:  # type: ignore[operator]
+    if not is_whole(value) or value < low:
         raise PartitionError(f"partition.{name}", repr(value), f"a whole number of at least {low}")
-    return int(value)  # type: ignore[call-overload]
+    return int(value)
 
 
 def require_room(examples: int, clients: object, min_size: object = 1) -> tuple[int, int]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from .arguments import is_number
 from .errors import PartitionError
 
 
 def require_fraction(fraction: object) -> float:
     """`fraction` as a float; PartitionError unless it is a number in [0, 1)."""
-    number = isinstance(fraction, (int, float)) and not isinstance(fraction, bool)
-    if not number or not 0 <= fraction < 1:  # type: ignore[operator]
+    if not is_number(fraction) or not 0 <= fraction < 1:
         raise PartitionError("partition.held_out", repr(fraction), "a number in [0, 1)")
-    return float(fraction)  # type: ignore[arg-type]
+    return float(fraction)
 
 
 def choose_held_out(clients: int, fraction: float, generator: np.random.Generator) -> np.ndarray:

@@ -56,8 +56,7 @@ def make(
     """Make a partition, and tell what was asked for and what came out."""
     from fednlp.partitions import folder
 
-    if folder.exists(out):
-        raise UserError(str(out), "exists already", fix="name another one")
+    folder.require_new(out)
     section = {
         "name": partitioner, "clients": clients, "alpha": alpha, "seed": seed,
         "min_size": min_size, "held_out": held_out, "skew": skew,
@@ -82,10 +81,13 @@ def _with_skew(
     measure, value = parse_target(target)
 
     def at(alpha: float) -> Partition:
-        return folder.make(folder.request(dataset, {**section, "alpha": alpha}, overrides))
+        made = folder.make(folder.request(dataset, {**section, "alpha": alpha}, overrides))
+        distance = made.provenance["achieved"]["js_distance"]
+        console.print(f"alpha {alpha:.4g}: js distance {distance:.3f}", highlight=False)
+        return made
 
     alpha, made = find_alpha(at, measure, value)
-    console.print(f"alpha {alpha:.6g} gives {target.partition('=')[0]} nearest", highlight=False)
+    console.print(f"alpha {alpha:.6g} gives {target}", highlight=False)
     made.provenance["target_skew"] = {"measure": measure, "target": value}
     return made
 
@@ -170,8 +172,7 @@ def sweep(
     from fednlp.partitions import folder as folders
     from fednlp.partitions.sweep import measured_sweep, write_sweep
 
-    if folders.exists(out):
-        raise UserError(str(out), "exists already", fix="name another one")
+    folders.require_new(out)
     points = measured_sweep(
         dataset,
         partitioners.split(","),
@@ -255,8 +256,7 @@ def import_(
     from fednlp.partitions.rows import source_sizes
     from partitioners.formats import import_partition
 
-    if folders.exists(out):
-        raise UserError(str(out), "exists already", fix="name another one")
+    folders.require_new(out)
     config = (
         folders.request(dataset, {"name": "uniform", "clients": 1}, overrides or [])
         if dataset

@@ -20,8 +20,8 @@ from typing import Any
 from fednlp import config as configuration
 from fednlp.cards import dataset_card
 from fednlp.config import PartitionConfig, RunConfig
-from fednlp.errors import UserError
-from fednlp.experiment import Experiment
+from fednlp.errors import UserError, is_user_error, relocated
+from fednlp.experiment import Experiment, check_components
 from fednlp.partitions.build import FILE
 from fednlp.partitions.rows import portable
 from fednlp.results import files
@@ -36,8 +36,6 @@ def request(dataset: str, partition: dict[str, Any], overrides: list[str]) -> Ru
     Raises:
         UserError: what a run with these sections would be refused for.
     """
-    from fednlp.experiment import check_components
-
     data: dict[str, Any] = {
         "dataset": dataset,
         "partition": {key: value for key, value in partition.items() if value is not None},
@@ -57,8 +55,17 @@ def request(dataset: str, partition: dict[str, Any], overrides: list[str]) -> Ru
 
 def make(config: RunConfig) -> Partition:
     """The partition of a configuration, in rows of the source."""
-    experiment = Experiment(config)
-    return with_data(portable(experiment.partition, experiment.corpus), config, config.partition)
+    return of_run(Experiment(config))
+
+
+def of_run(experiment: Experiment) -> Partition:
+    """The partition of a run, in rows of the source, and what makes it again.
+
+    A stored one keeps what its file says of that.
+    """
+    config = experiment.config
+    rows = portable(experiment.partition, experiment.corpus)
+    return rows if config.partition.name is None else with_data(rows, config, config.partition)
 
 
 def with_data(
@@ -102,29 +109,22 @@ def write(partition: Partition, folder: Path) -> None:
     whole(folder, fill)
 
 
-def exists(path: Path) -> bool:
-    """Whether something is there, if only a link to nothing."""
-    return os.path.lexists(path)
+def require_new(target: Path) -> None:
+    """Raises UserError if something is there, if only a link to nothing."""
+    if os.path.lexists(target):
+        raise UserError(str(target), "exists already", fix="name another one")
 
 
 def whole(target: Path, fill: Callable[[Path], Any]) -> None:
-    """A new directory that appears when `fill(temporary directory)` has filled it."""
-    if exists(target):
-        raise UserError(str(target), "exists already", fix="name another one")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
+    """A new directory that appears when `fill(temporary directory)` has filled it.
+
+    Raises:
+        UserError: it exists, or the system does not let it be written.
+    """
+    require_new(target)
+    with _staged(target) as temporary:
         fill(temporary)
         os.rename(temporary, target)
-    except OSError as error:
-        raise files.not_written(target, error) from None
-    except ValueError as error:  # of a leaf package: it names the temporary place
-        if hasattr(error, "where"):
-            error.where = str(error.where).replace(str(temporary), str(target))
-            raise UserError(error.where, error.found, error.expected, error.fix) from None  # type: ignore[attr-defined]
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
@@ -134,14 +134,27 @@ def drawn(target: Path) -> Iterator[Path]:
     Raises:
         UserError: the system does not let them be written.
     """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
+    with _staged(target) as temporary:
         yield temporary
         target.mkdir(exist_ok=True)
         for path in sorted(temporary.iterdir()):
             os.replace(path, target / path.name)
+
+
+@contextmanager
+def _staged(target: Path) -> Iterator[Path]:
+    """A temporary directory beside `target`, gone afterwards; errors name the target instead."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
     except OSError as error:
         raise files.not_written(target, error) from None
+    except ValueError as error:
+        if not is_user_error(error):
+            raise
+        told = relocated(error)
+        where = told.where.replace(str(temporary), str(target))
+        raise UserError(where, told.found, told.expected, told.fix) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 NARROW = 90  # characters
 SHOWN_LABELS = 20
 
-Format = Literal["table", "markdown", "csv", "json"]
-
 # the last: rounds until 90, 95 and 99 % of centralized
 _COLUMNS = (
     "method",
@@ -94,8 +92,8 @@ def _blocks(gaps: list[Gap]) -> list[tuple[tuple[str, str], list[Gap]]]:
     return list(blocks.items())
 
 
-def text(gaps: list[Gap], form: Literal["markdown", "csv", "json"]) -> str:
-    """The table as text for files and pipes."""
+def text(gaps: list[Gap], form: str) -> str:
+    """The table as `markdown`, `csv` or `json`, for files and pipes."""
     rows = [gap.as_row() for gap in gaps]
     if form == "json":
         return json.dumps(rows, indent=1) + "\n"

@@ -73,10 +73,8 @@ def assert_same(before, after, form):
 @pytest.mark.parametrize("task", DATASETS)
 def test_round_trip(folders, task, form, tmp_path):
     told = ["--dataset", DATASETS[task], SIZES] if form == "csv" else []
-    if form == "csv":  # which has no place for the held-out clients
-        pytest.importorskip("pyarrow")
     before, after = round_trip(folders[task], form, tmp_path / "x", *told)
-    if form == "csv":
+    if form == "csv":  # which has no place for the held-out clients
         before = Partition(before.splits, before.provenance, histogram=before.histogram)
     assert_same(before, after, form)
 
@@ -214,7 +212,7 @@ def test_compare_with_itself_and_another(folders, tmp_path):
     assert answer.code == 0 and "the same partition" in answer.out
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {"overlap.png", "overlap.svg"}
     line = command("partition", "compare", folder, folders["seq2seq"]).one_line()
-    assert "\n" not in line
+    assert "share no row" in line
 
 
 def test_sweep_writes_numbers_and_a_picture(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -155,6 +157,9 @@ def test_test_shares_of_another_source_split(tmp_path, stored):
 
 def test_a_file_that_says_not_what_it_counts(stored):
     data, partition, file = stored
+    beyond = Split([*file.splits["test"].indices[:-1], 99], file.splits["test"].offsets)
+    with pytest.raises(UserError, match="test rows that its own data does not have"):
+        fitted(replace(file, splits={**file.splits, "test": beyond}), data, "p.npz")
     with pytest.raises(UserError, match="does not say which rows"):
         fitted(partition, data, "p.npz")
     bare = {name: Split(split.indices, split.offsets) for name, split in file.splits.items()}
