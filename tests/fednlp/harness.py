@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 
 from fednlp.experiment import Experiment
@@ -158,3 +159,19 @@ def command(*arguments: object) -> Answer:
     finally:
         sys.argv = before
     return Answer(code, out.getvalue(), err.getvalue())
+
+
+def line_of(path: Path, key: str) -> int:
+    """Where a dotted key stands in a YAML file."""
+    node, line = yaml.compose(path.read_text()), 0
+    for part in key.split("."):
+        name, node = next(pair for pair in node.value if pair[0].value == part)
+        line = name.start_mark.line + 1
+    return line
+
+
+def written(folder: Path, **files: Any) -> Path:
+    """The folder, with `name`.yaml for each of these."""
+    for name, data in files.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(data))
+    return folder

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import yaml
-from harness import ROOT, command
+from harness import ROOT, command, line_of, written
 
 from fednlp import config as configuration
 from fednlp.config import RunConfig
-from fednlp.errors import UserError
 from fednlp.suite import load_suite
-from fednlp.yaml_files import load_mapping, parse_value
-
-COMMANDS = ["run", "suite", "gap", "plot", "list", "show", "check", "export-model"]
+from fednlp.yaml_files import load_mapping
 
 
 @pytest.fixture
@@ -41,16 +32,7 @@ def refused(small_data, tmp_path):
     return refuse
 
 
-def line_of(path: Path, key: str) -> int:
-    """Where a dotted key stands in a YAML file."""
-    node, line = yaml.compose(path.read_text()), 0
-    for part in key.split("."):
-        name, node = next(pair for pair in node.value if pair[0].value == part)
-        line = name.start_mark.line + 1
-    return line
-
-
-# keys and types ---------------------------------------------------------------------------------
+# keys and types -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -126,7 +108,8 @@ def test_a_missing_name_is_named(small_data, tmp_path):
     assert "dataset.name: is missing" in command("run", path).one_line()
 
 
-# impossible combinations ------------------------------------------------------------------------
+# impossible combinations --------------------------------------------------------------------------
+
 
 ADAMW = {"optimizer": "adamw", "lr": 0.001}
 
@@ -247,7 +230,7 @@ def test_a_diverging_reference_is_told_too(small_data, tmp_path):
     assert "not finite" in line
 
 
-# a method in a file ------------------------------------------------------------------------------
+# a method in a file -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -270,169 +253,6 @@ def test_a_broken_method_file_is_one_line(source, words, refused, tmp_path):
     path.write_text(source)
     line = refused({"algorithm": f"{path}:Mine"})
     assert all(word in line for word in words), line
-
-
-# YAML itself --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("rounds: 1\nseed: 0\nrounds: 2\n", ["bad.yaml:3", "'rounds' stands twice", "line 1"]),
-        ("client:\n  lr: 1\n  lr: 2\n", ["bad.yaml:3", "'lr' stands twice", "line 2"]),
-        ("rounds: [1\nseed: 0\n", ["bad.yaml:", "not valid YAML"]),
-        ("client: {lr: 1\n", ["bad.yaml", "not valid YAML"]),
-        ("- a\n- b\n", ["bad.yaml", "holds a list", "mapping"]),
-        ("", ["bad.yaml", "holds nothing"]),
-        ("just words\n", ["bad.yaml", "holds text"]),
-        ("x: !!python/object/apply:os.getcwd []\n", ["bad.yaml:1", "found the tag", "getcwd"]),
-        ("datset: x\n", ["bad.yaml:1", "datset: unknown key", "did you mean 'dataset'?"]),
-        ("1: 2\n", ["bad.yaml:1"]),
-        ("rounds: &a [*a]\n", ["bad.yaml:1"]),
-    ],
-)
-def test_bad_yaml_is_one_line(text, words, tmp_path):
-    path = tmp_path / "bad.yaml"
-    path.write_text(text)
-    line = command("run", path, "--out", tmp_path / "runs").one_line()
-    assert all(word in line for word in words), line
-
-
-def test_files_that_are_none(tmp_path):
-    binary = tmp_path / "binary.yaml"
-    binary.write_bytes(b"\xff\xfe\x00\x81")
-    assert "not UTF-8" in command("run", binary).one_line()
-    assert "no such file" in command("run", tmp_path / "nowhere.yaml").one_line()
-    assert "is a directory" in command("run", tmp_path).one_line()
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1e-3", 0.001), ("-1e5", -1e5), ("1.5E+2", 150.0), (".5e1", 5.0), ("1e-3x", "1e-3x"),
-        ("3", 3), ("0.1", 0.1), ("null", None), ("[1, 2]", [1, 2]), ("true", True), ("e3", "e3"),
-        ("010", "010"), ("1:30", "1:30"), ("0x1f", "0x1f"), ("1_000", "1_000"),  # 8, 90, ... in 1.1
-        ("-3", -3), ("+4", 4), ("0", 0), (".5", 0.5), ("1.", 1.0), (".inf", float("inf")),
-    ],
-)  # fmt: skip
-def test_numbers_are_what_they_look_like(text, value):
-    found = parse_value(text, "here")
-    assert found == value and type(found) is type(value)
-
-
-def test_places_are_lines_of_the_file(tmp_path):
-    path = tmp_path / "a.yaml"
-    path.write_text("# a comment\n\nclient:\n  lr: 1e-3\nsampling: {name: uniform}\n")
-    data, places = load_mapping(path)
-    assert data["client"]["lr"] == 0.001
-    assert places == {
-        ("client",): f"{path}:3",
-        ("client", "lr"): f"{path}:4",
-        ("sampling",): f"{path}:5",
-        ("sampling", "name"): f"{path}:5",
-    }
-
-
-# extends and overrides ----------------------------------------------------------------------------
-
-
-def written(folder, **files):
-    for name, data in files.items():
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(data))
-    return folder
-
-
-def test_a_child_lays_its_keys_over_its_parents(small_data, tmp_path):
-    written(
-        tmp_path,
-        base=small_data({"rounds": 7}),
-        middle={"extends": "base.yaml", "client": {"lr": 0.5}, "seed": 3},
-        child={"extends": "middle.yaml", "seed": 4, "algorithm": "fedprox"},
-    )
-    config = configuration.load(tmp_path / "child.yaml")
-    assert (config.rounds, config.seed, config.client.lr) == (7, 4, 0.5)
-    assert config.client.batch_size == 8 and config.algorithm.name == "fedprox"
-
-
-def test_a_component_of_another_name_starts_afresh(small_data, tmp_path):
-    dirichlet = {"name": "dirichlet", "alpha": 0.1, "clients": 4}
-    written(
-        tmp_path,
-        base=small_data(partition=dirichlet, algorithm={"name": "fedprox", "mu": 0.5}),
-        child={"extends": "base.yaml", "partition": {"name": "uniform", "clients": 2},
-               "algorithm": {"name": "fedavg"}},
-        same={"extends": "base.yaml", "partition": {"alpha": 0.2}},
-    )  # fmt: skip
-    child = configuration.load(tmp_path / "child.yaml")
-    assert child.partition.parameters == {} and child.algorithm.parameters == {}
-    same = configuration.load(tmp_path / "same.yaml")
-    assert same.partition.parameters == {"alpha": 0.2} and same.partition.clients == 4
-
-
-@pytest.mark.parametrize("length", [1, 2, 3])
-def test_a_circle_of_extends_is_one_line(length, tmp_path):
-    for number in range(length):
-        path = tmp_path / f"{number}.yaml"
-        path.write_text(f"extends: {(number + 1) % length}.yaml\nrounds: 1\n")
-    line = command("show", tmp_path / "0.yaml").one_line()
-    assert "0.yaml" in line and "extends itself" in line
-
-
-def test_a_missing_parent_and_a_parent_that_is_no_name(tmp_path):
-    written(tmp_path, a={"extends": "nowhere.yaml"}, b={"rounds": 1, "extends": [1]})
-    assert (
-        "a.yaml:1: extends nowhere.yaml, which is no file"
-        in command("show", tmp_path / "a.yaml").one_line()
-    )
-    assert "b.yaml:1: 'extends'" in command("show", tmp_path / "b.yaml").one_line()
-
-
-def test_an_error_of_a_parent_names_the_parent(small_data, tmp_path):
-    written(tmp_path, base=small_data({"client.lrr": 1.0}), child={"extends": "base.yaml"})
-    line = command("show", tmp_path / "child.yaml").one_line()
-    number = line_of(tmp_path / "base.yaml", "client.lrr")
-    assert f"base.yaml:{number}: client.lrr: unknown key" in line
-
-
-def test_overrides_beat_files_and_are_typed(small_data, tmp_path):
-    written(tmp_path, a=small_data())
-    config = configuration.load(
-        tmp_path / "a.yaml",
-        ["client.lr=1e-3", "rounds=9", "algorithm=fedprox", "algorithm.mu=0.5",
-         "model.lora.r=2", "partition.skew=label", "evaluation.validation_examples=null"],
-    )  # fmt: skip
-    assert (config.client.lr, config.rounds) == (0.001, 9)
-    assert config.algorithm.name == "fedprox" and config.algorithm.parameters == {"mu": 0.5}
-    assert config.model.lora.r == 2 and config.partition.skew == "label"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("rounds", ["override 'rounds'", "key.sub=value"]),
-        ("=3", ["override '=3'", "key.sub=value"]),
-        ("client..lr=3", ["override 'client..lr=3'"]),
-        ("client.lrr=3", ["client.lrr", "did you mean 'lr'?"]),
-        ("rounds=three", ["rounds", "'three'"]),
-        ("rounds=[1", ["override 'rounds=[1'", "not a YAML value"]),
-        ("algorithm.nu=1", ["algorithm.nu", "unknown key"]),
-    ],
-)
-def test_a_bad_override_is_one_line(text, words, small_data, tmp_path):
-    written(tmp_path, a=small_data())
-    line = command("run", tmp_path / "a.yaml", text, "--out", tmp_path / "runs").one_line()
-    assert all(word in line for word in words), line
-
-
-def test_seeds_and_output_that_cannot_be(small_data, tmp_path):
-    written(tmp_path, a=small_data())
-    config = tmp_path / "a.yaml"
-    for seeds in ("0,x", "0;1", "1.5"):
-        assert seeds in command("run", config, "--seeds", seeds).one_line()
-    assert "seed" in command("run", config, "--seeds=-1", "--out", tmp_path / "r").one_line()
-    taken = tmp_path / "taken"
-    taken.write_text("a file")
-    assert "taken" in command("run", config, "--out", taken).one_line()
 
 
 # the resolved configuration -----------------------------------------------------------------------
@@ -466,200 +286,3 @@ def test_every_shipped_configuration_is_valid():
         else:
             assert configuration.load(path).rounds > 0
     assert found, "no configuration is shipped"
-
-
-# suites -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def suite_file(small_data, tmp_path):
-    def write(**changes):
-        data = {"name": "s", "base": small_data(), "seeds": [0, 1],
-                "matrix": {"algorithm": ["fedavg", {"name": "fedprox", "mu": 0.1}],
-                           "skew": {"even": {"partition.name": "uniform"},
-                                    "odd": {"partition": {"name": "dirichlet", "alpha": 0.1,
-                                                          "clients": 4}}}}}  # fmt: skip
-        data |= changes
-        path = tmp_path / "suite.yaml"
-        path.write_text(yaml.safe_dump({k: v for k, v in data.items() if v is not None}))
-        return path
-
-    return write
-
-
-def test_a_suite_is_the_product_of_its_axes_and_seeds(suite_file):
-    runs = load_suite(suite_file(), ["rounds=3"])
-    assert len(runs) == len({run.label for run in runs}) == 8
-    assert all(run.config.rounds == 3 for run in runs)
-    found = {
-        (r.config.algorithm.name, r.config.partition.name, r.config.seed): r.config for r in runs
-    }
-    assert len(found) == 8
-    assert found["fedprox", "dirichlet", 1].algorithm.parameters == {"mu": 0.1}
-    assert found["fedavg", "dirichlet", 0].partition.parameters == {"alpha": 0.1}
-    assert found["fedavg", "uniform", 0].partition.parameters == {}
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"matirx": {}}, ["suite.yaml:", "matirx: unknown key", "did you mean 'matrix'?"]),
-        ({"seeds": 3}, ["suite.yaml: seeds", "found 3", "list"]),
-        ({"seeds": [0, -1]}, ["suite.yaml: seeds"]),
-        ({"matrix": [1]}, ["suite.yaml: matrix", "mapping"]),
-        ({"matrix": {"algorithm": []}}, ["suite.yaml: matrix.algorithm", "list"]),
-        ({"matrix": {"algorithm": "fedavg"}}, ["suite.yaml: matrix.algorithm", "'fedavg'"]),
-        ({"matrix": {"x": {"one": 3}}}, ["suite.yaml: matrix.x.one", "found 3"]),
-        ({"matrix": {1: [2]}}, ["suite.yaml: matrix", "key 1"]),
-        ({"matrix": {"x": {"one": {3: 3}}}}, ["suite.yaml: matrix.x.one", "key 3"]),
-        ({"matrix": {"client.lrr": [1, 2]}}, ["suite.yaml", "client.lrr 1", "did you mean 'lr'"]),
-        ({"matrix": {"x": {"one": {"client.optimizer": "adamw", "client.momentum": 0.5}}}},
-         ["suite.yaml", "one", "client.momentum"]),
-        ({"matrix": {"algorithm": ["fedavg", "fedprix"]}}, ["suite.yaml", "fedprix"]),
-        ({"base": 3}, ["suite.yaml: base", "found 3"]),
-        ({"base": "nowhere.yaml"}, ["nowhere.yaml", "no such file"]),
-        ({"base": None}, ["suite.yaml", "is missing"]),
-    ],
-    ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
-)  # fmt: skip
-def test_a_bad_suite_is_one_line_before_anything_runs(changes, words, suite_file, tmp_path):
-    out = tmp_path / "runs"
-    line = command("suite", suite_file(**changes), "--out", out).one_line()
-    assert all(word in line for word in words), line
-    assert not list(out.glob("*/*"))
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"partition.skew": "mood"}, ["partition.skew", "'mood'"]),
-        (
-            {"partition": {"name": "cluster", "alpha": 1.0, "clients": 4, "encoder": "tiny"}},
-            ["partition.encoder", "from scratch"],
-        ),
-        ({"partition.encoder": "bert-base-uncased"}, ["partition.encoder", "clusters nothing"]),
-        ({"model.layers": 1}, ["model.layers", "from scratch"]),
-        ({"tokens.max_length": 4096}, ["max_length", "4096", "256"]),
-        ({"dataset": "synthetic_facts", "tokens.doc_stride": 48}, ["tokens.doc_stride", "48"]),
-        ({"dataset.sizes.tarin": 5}, ["sizes.tarin", "train"]),
-        ({"dataset": {"name": "squad", "sizes": {"train": 5}}}, ["sizes", "use limit"]),
-        ({"dataset": "e2e_nlg", "partition": "natural"}, ["partition.name", "natural clients"]),
-    ],
-    ids=lambda value: next(reversed(value)) if isinstance(value, dict) else "",
-)
-def test_what_cards_tell_is_found_before_a_suite_starts(changes, words, suite_file, tmp_path):
-    """Not after hours, when the turn of the last run comes."""
-    out, matrix = tmp_path / "runs", {"x": {"good": {}, "bad": changes}}
-    line = command("suite", suite_file(matrix=matrix), "--out", out).one_line()
-    assert all(word in line for word in ["(bad / seed 0)", *words]), line
-    assert not list(out.glob("*/*"))
-
-
-def test_a_suite_plots_its_own_runs_if_there_is_a_gap(small_data, tmp_path):
-    out = tmp_path / "runs"
-    written(tmp_path, one=small_data(), suite={"base": "one.yaml"})
-    alone = command("suite", tmp_path / "suite.yaml", "centralized.budget=none", "--out", out)
-    assert alone.code == 0 and not (out / "plots").exists(), alone.err
-    assert command("run", tmp_path / "one.yaml", "rounds=1", "--out", out).code == 0
-    assert command("suite", tmp_path / "suite.yaml", "--out", out).code == 0
-    (path,) = (out / "plots").glob("*.png")
-    assert "2-rounds" in path.name
-
-
-# the door ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["", *COMMANDS])
-def test_help_of_every_command(name):
-    answer = command(*([name] if name else []), "--help")
-    assert answer.code == 0 and "Usage" in answer.out
-    if not name:
-        assert all(known in answer.out for known in COMMANDS)
-
-
-def test_help_and_refusals_of_keys_import_nothing_heavy(tmp_path):
-    """`--help` answers at once because of this; so does a typing error in a file."""
-    code = (
-        "import sys\n"
-        "from fednlp.cli import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'transformers', 'datasets', 'sklearn', 'scipy', 'pandas'}\n"
-        "print('heavy:', sorted(heavy & set(sys.modules)))\n"
-    )
-    for arguments in (["--help"], ["run", "--help"]):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert done.stdout.splitlines()[-1] == "heavy: []"
-
-
-def test_the_program_itself_ends_with_2_and_no_traceback(tmp_path):
-    path = tmp_path / "bad.yaml"
-    path.write_text("round: 3\n")
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "run_bench.py"), "run", "bad.yaml"],
-        cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "40"},
-    )  # fmt: skip
-    assert done.returncode == 2 and done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("error: bad.yaml")
-
-
-@pytest.mark.parametrize("what", ["tasks", "datasets", "models", "partitioners", "algorithms"])
-def test_list_names_what_there_is(what):
-    import tasks
-    from algorithms import ALGORITHMS
-    from partitioners import PARTITIONERS
-
-    known = {
-        "tasks": tasks.TASKS,
-        "algorithms": ALGORITHMS,
-        "partitioners": PARTITIONERS,
-        "datasets": [p.stem for p in (ROOT / "configs" / "datasets").glob("*.yaml")],
-        "models": [p.stem for p in (ROOT / "configs" / "models").glob("*.yaml")],
-    }
-    answer = command("list", what)
-    text = "".join(answer.out.split()).replace("│", "").replace("┃", "")
-    assert answer.code == 0 and known[what]
-    for name in known[what]:
-        assert any(part in text for part in (name, name[:12])), name
-
-
-def test_other_commands_refuse_in_one_line(tmp_path):
-    assert "did you mean 'models'?" in command("list", "model").one_line()
-    assert "no such directory" in command("gap", tmp_path / "nowhere").one_line()
-    assert "'xml'" in command("gap", tmp_path, "--format", "xml").one_line()
-    assert "no finished federated run" in command("plot", tmp_path).one_line()
-    assert "is no run folder" in command("export-model", tmp_path, tmp_path / "x").one_line()
-    assert "no such file" in command("check", tmp_path / "mine.py:Mine").one_line()
-    assert "unknown algorithm" in command("check", "fedavgg").one_line()
-    assert "no finished federated run" in command("gap", tmp_path).one_line()
-
-
-def test_show_runs_nothing_and_predicts(small_data, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    written(tmp_path, a=small_data())
-    answer = command("show", "a.yaml")
-    assert answer.code == 0 and os.listdir(tmp_path) == ["a.yaml"]
-    for words in ("Predicted cost", "clients_per_round: 2", "synthetic_topics", "disk"):
-        assert words in answer.out
-
-
-def test_run_prints_the_table_and_its_folders(small_data, tmp_path):
-    written(tmp_path, a=small_data())
-    answer = command("run", tmp_path / "a.yaml", "--seeds", "0,1", "--out", tmp_path / "runs")
-    assert answer.code == 0 and "Gap to centralized" in answer.out
-    assert str(tmp_path / "runs") in answer.out and len(os.listdir(tmp_path / "runs")) == 4
-    assert command("gap", tmp_path / "runs", "--format", "json").out.startswith("[")
-    again = command("run", tmp_path / "a.yaml", "--seeds", "0,1", "--out", tmp_path / "runs")
-    assert ": round " not in again.out and "Gap to centralized" in again.out
-    plotted = command("plot", tmp_path / "runs")
-    assert plotted.code == 0 and list((tmp_path / "runs" / "plots").iterdir())
-    shutil.rmtree(tmp_path / "runs" / "plots")
-    (tmp_path / "runs" / "plots").touch()
-    assert "plots: cannot be made" in command("plot", tmp_path / "runs").one_line()
-
-
-def test_messages_of_user_errors_are_one_line_whatever_they_quote():
-    error = UserError("a\nb", "found\n\n'x'", "one\tthing", "do\nthis")
-    assert str(error) == "a b: found 'x'; expected one thing; do this"

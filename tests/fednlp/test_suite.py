@@ -1,0 +1,104 @@
+"""A suite: the product of its axes, refused as a whole before anything runs."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from harness import command, written
+
+from fednlp.suite import load_suite
+
+
+@pytest.fixture
+def suite_file(small_data, tmp_path):
+    def write(**changes):
+        data = {"name": "s", "base": small_data(), "seeds": [0, 1],
+                "matrix": {"algorithm": ["fedavg", {"name": "fedprox", "mu": 0.1}],
+                           "skew": {"even": {"partition.name": "uniform"},
+                                    "odd": {"partition": {"name": "dirichlet", "alpha": 0.1,
+                                                          "clients": 4}}}}}  # fmt: skip
+        data |= changes
+        path = tmp_path / "suite.yaml"
+        path.write_text(yaml.safe_dump({k: v for k, v in data.items() if v is not None}))
+        return path
+
+    return write
+
+
+def test_a_suite_is_the_product_of_its_axes_and_seeds(suite_file):
+    runs = load_suite(suite_file(), ["rounds=3"])
+    assert len(runs) == len({run.label for run in runs}) == 8
+    assert all(run.config.rounds == 3 for run in runs)
+    found = {
+        (r.config.algorithm.name, r.config.partition.name, r.config.seed): r.config for r in runs
+    }
+    assert len(found) == 8
+    assert found["fedprox", "dirichlet", 1].algorithm.parameters == {"mu": 0.1}
+    assert found["fedavg", "dirichlet", 0].partition.parameters == {"alpha": 0.1}
+    assert found["fedavg", "uniform", 0].partition.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"matirx": {}}, ["suite.yaml:", "matirx: unknown key", "did you mean 'matrix'?"]),
+        ({"seeds": 3}, ["suite.yaml: seeds", "found 3", "list"]),
+        ({"seeds": [0, -1]}, ["suite.yaml: seeds"]),
+        ({"matrix": [1]}, ["suite.yaml: matrix", "mapping"]),
+        ({"matrix": {"algorithm": []}}, ["suite.yaml: matrix.algorithm", "list"]),
+        ({"matrix": {"algorithm": "fedavg"}}, ["suite.yaml: matrix.algorithm", "'fedavg'"]),
+        ({"matrix": {"x": {"one": 3}}}, ["suite.yaml: matrix.x.one", "found 3"]),
+        ({"matrix": {1: [2]}}, ["suite.yaml: matrix", "key 1"]),
+        ({"matrix": {"x": {"one": {3: 3}}}}, ["suite.yaml: matrix.x.one", "key 3"]),
+        ({"matrix": {"client.lrr": [1, 2]}}, ["suite.yaml", "client.lrr 1", "did you mean 'lr'"]),
+        ({"matrix": {"x": {"one": {"client.optimizer": "adamw", "client.momentum": 0.5}}}},
+         ["suite.yaml", "one", "client.momentum"]),
+        ({"matrix": {"algorithm": ["fedavg", "fedprix"]}}, ["suite.yaml", "fedprix"]),
+        ({"base": 3}, ["suite.yaml: base", "found 3"]),
+        ({"base": "nowhere.yaml"}, ["nowhere.yaml", "no such file"]),
+        ({"base": None}, ["suite.yaml", "is missing"]),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_a_bad_suite_is_one_line_before_anything_runs(changes, words, suite_file, tmp_path):
+    out = tmp_path / "runs"
+    line = command("suite", suite_file(**changes), "--out", out).one_line()
+    assert all(word in line for word in words), line
+    assert not list(out.glob("*/*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"partition.skew": "mood"}, ["partition.skew", "'mood'"]),
+        (
+            {"partition": {"name": "cluster", "alpha": 1.0, "clients": 4, "encoder": "tiny"}},
+            ["partition.encoder", "from scratch"],
+        ),
+        ({"partition.encoder": "bert-base-uncased"}, ["partition.encoder", "clusters nothing"]),
+        ({"model.layers": 1}, ["model.layers", "from scratch"]),
+        ({"tokens.max_length": 4096}, ["max_length", "4096", "256"]),
+        ({"dataset": "synthetic_facts", "tokens.doc_stride": 48}, ["tokens.doc_stride", "48"]),
+        ({"dataset.sizes.tarin": 5}, ["sizes.tarin", "train"]),
+        ({"dataset": {"name": "squad", "sizes": {"train": 5}}}, ["sizes", "use limit"]),
+        ({"dataset": "e2e_nlg", "partition": "natural"}, ["partition.name", "natural clients"]),
+    ],
+    ids=lambda value: next(reversed(value)) if isinstance(value, dict) else "",
+)
+def test_what_cards_tell_is_found_before_a_suite_starts(changes, words, suite_file, tmp_path):
+    """Not after hours, when the turn of the last run comes."""
+    out, matrix = tmp_path / "runs", {"x": {"good": {}, "bad": changes}}
+    line = command("suite", suite_file(matrix=matrix), "--out", out).one_line()
+    assert all(word in line for word in ["(bad / seed 0)", *words]), line
+    assert not list(out.glob("*/*"))
+
+
+def test_a_suite_plots_its_own_runs_if_there_is_a_gap(small_data, tmp_path):
+    out = tmp_path / "runs"
+    written(tmp_path, one=small_data(), suite={"base": "one.yaml"})
+    alone = command("suite", tmp_path / "suite.yaml", "centralized.budget=none", "--out", out)
+    assert alone.code == 0 and not (out / "plots").exists(), alone.err
+    assert command("run", tmp_path / "one.yaml", "rounds=1", "--out", out).code == 0
+    assert command("suite", tmp_path / "suite.yaml", "--out", out).code == 0
+    (path,) = (out / "plots").glob("*.png")
+    assert "2-rounds" in path.name
