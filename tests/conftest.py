@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from fuzzing import times
 from hypothesis import settings
+from small_disk import mounted
 
 # Before anything imports torch or the hub's client, which read these once.
 os.environ.update(
@@ -92,3 +94,10 @@ def small_data():
         return small_mapping(**{**(changes or {}), **more})
 
     return make
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    with mounted(tmp_path / "disk") as point:
+        yield point

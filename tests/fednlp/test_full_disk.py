@@ -5,51 +5,17 @@ On a real small file system, where one can be mounted; elsewhere the tests are s
 
 from __future__ import annotations
 
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 from harness import ROOT, command, contents, run_both
+from small_disk import Filler
 
 from fednlp.results import files
 from fednlp.results.run_folder import RunFolder
 
-SIZE = 8 * 2**20
 CHANGES = {"algorithm": "scaffold", "evaluation.min_client_examples": 5}
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A file system of 8 MiB."""
-    point = tmp_path / "disk"
-    point.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(point)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"cannot mount a small disk: {error}")
-    if done.returncode:
-        pytest.skip(f"cannot mount a small disk: {done.stderr.strip()}")
-    yield point
-    subprocess.run(["umount", "-l", str(point)], check=True, timeout=20)
-
-
-class Filler:
-    """A file that leaves a given number of bytes."""
-
-    def __init__(self, disk: Path) -> None:
-        self.path = disk / "filler"
-
-    def leave(self, count: int) -> None:
-        self.remove()
-        free = os.statvfs(self.path.parent)
-        with open(self.path, "wb") as stream:
-            stream.write(b"\0" * max(0, free.f_bavail * free.f_bsize - count))
-
-    def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
