@@ -9,7 +9,8 @@ from torch import Tensor
 
 from algorithms.algorithm import Cohort, State
 from fednlp.components import client_optimizer
-from fednlp.engines.local import Assignment, LocalEngine
+from fednlp.engines.client import Assignment, ClientRunner
+from fednlp.engines.local import LocalEngine
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
@@ -26,9 +27,12 @@ class Federation:
         self.experiment, self.folder, self.progress = experiment, folder, progress
         self.method, self.sampler = Hooks(experiment.algorithm), experiment.sampler
         self.engine = LocalEngine(
-            experiment.trainer(),
-            client_optimizer(experiment.config.client),
-            experiment.config.rounds,
+            ClientRunner(
+                experiment.trainer(),
+                self.method,
+                client_optimizer(experiment.config.client),
+                experiment.config.rounds,
+            ),
             self._load_client,
             folder.put_client_state,
             skip_nonfinite=experiment.config.client.on_nonfinite == "skip",
@@ -44,12 +48,12 @@ class Federation:
         )
         weights, server = self._restore()
         for round in range(self.folder.manifest.completed, config.rounds):
-            began = time.perf_counter()
             cohort = self._cohort(round)
             self.progress.round(round, len(cohort))
             outcome = self.engine.run_round(
-                round, self.method, weights, server, cohort, self.progress.client_done
+                round, weights, server, cohort, self.progress.client_done
             )
+            began = time.perf_counter()
             survivors = [a for a in cohort if a.client not in outcome.skipped]
             weights = self.method.server_update(
                 weights,
@@ -75,7 +79,7 @@ class Federation:
                 skipped=outcome.skipped,
                 bytes_up=outcome.bytes_up,
                 bytes_down=outcome.bytes_down,
-                device_seconds=time.perf_counter() - began,
+                device_seconds=outcome.device_seconds + time.perf_counter() - began,
             )
 
     def _restore(self) -> tuple[Tensor, State]:

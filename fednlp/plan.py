@@ -12,7 +12,7 @@ from torch import Tensor
 from algorithms.algorithm import Client, Correction, State, Trained
 from fednlp.components import client_optimizer
 from fednlp.config import central_client
-from fednlp.engines.local import payload_bytes
+from fednlp.engines.client import payload_bytes
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
 from fednlp.identity import centralized_identity, centralized_plan, federated_identity

@@ -1,4 +1,4 @@
-"""The default engine: one process, one model, clients one after another.
+"""The default engine: this machine, one process or several, clients in any order.
 
 An engine computes the weighted mean of a cohort's uploads (design 3.6). Uploads are summed in
 cohort order and dropped, so memory does not grow with the cohort or the population.
@@ -6,29 +6,25 @@ cohort order and dropped, so memory does not grow with the cohort or the populat
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
 from torch import Tensor
 
-from algorithms.algorithm import Client, ClientOptimizer, Correction, State, Trained
+from algorithms.algorithm import State
+from fednlp.engines.client import (
+    Assignment,
+    Broadcast,
+    ClientRunner,
+    Upload,
+    client_place,
+    payload_bytes,
+)
 from fednlp.errors import UserError
-from fednlp.hooks import Hooks, blaming
-from fednlp.local_training import LocalTrainer, Span, Work
-from fednlp.nonfinite import FIX, nonfinite
-from fednlp.random_streams import torch_generator
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """One client of one cohort."""
-
-    client: int
-    examples: np.ndarray  # [n] int64 indices into the training store
-    weight: float  # aggregation weight, not yet normalised
+from fednlp.hooks import blaming
+from fednlp.local_training import Work
+from fednlp.nonfinite import FIX
 
 
 @dataclass
@@ -49,9 +45,7 @@ class RoundOutcome:
 
 @dataclass
 class LocalEngine:
-    trainer: LocalTrainer
-    optimizer: ClientOptimizer
-    rounds: int
+    runner: ClientRunner
     load_state: Callable[[int, int], State]  # client, round -> its state before this round
     store_state: Callable[[int, int, State], None]  # client, round, new state
     skip_nonfinite: bool = False
@@ -59,7 +53,6 @@ class LocalEngine:
     def run_round(
         self,
         round: int,
-        method: Hooks,
         weights: Tensor,
         server: State,
         cohort: list[Assignment],
@@ -71,95 +64,41 @@ class LocalEngine:
             UserError: a client's loss, upload or state is not finite; with `skip_nonfinite`, those
                 of all clients.
         """
-        outcome, total_weight = RoundOutcome(), 0.0
-        total: State = {}
+        method = self.runner.method
         received = method.download(weights, server, f"server, round {round + 1}")
-        for assignment in cohort:
-            began = time.perf_counter()
-            place = f"client {assignment.client}, round {round + 1}"
-            work = Work()
-            payload, state = self._train(round, method, received, assignment, work, place)
-            decoded: State = {}
-            problem = nonfinite(payload, "upload") or _loss_problem(work)
-            problem = problem or nonfinite(state or {}, "state")
-            if problem is None:
-                decoded = method.decode(payload, weights, place)
-                problem = nonfinite(decoded, "decoded upload")
-            if problem is None:
-                if state is not None:
-                    self.store_state(assignment.client, round, state)
+        outcome, total, total_weight = RoundOutcome(), State(), 0.0
+        outcome.bytes_down = payload_bytes(received) * len(cohort)
+        uploads = self._uploads(Broadcast(round, weights, received), cohort)
+        for assignment, upload in zip(cohort, uploads, strict=True):
+            began, place = time.perf_counter(), client_place(assignment.client, round)
+            if upload.problem is None:
+                if upload.state is not None:
+                    self.store_state(assignment.client, round, upload.state)
                 with blaming(type(method.algorithm), "decode", place):
-                    for name, tensor in decoded.items():
+                    for name, tensor in upload.decoded.items():
                         if name in total:
                             total[name].add_(tensor, alpha=assignment.weight)
                         else:
                             total[name] = tensor * assignment.weight
                 total_weight += assignment.weight
-                outcome.work += work
+                outcome.work += upload.work
             elif self.skip_nonfinite:
                 outcome.skipped.append(assignment.client)
-                outcome.lost += work
+                outcome.lost += upload.work
                 if len(outcome.skipped) == len(cohort):
                     found = f"no client of {len(cohort)} is left; of client {assignment.client} "
-                    raise UserError(f"round {round + 1}", found + problem, fix="lower client.lr")
+                    fix = "lower client.lr"
+                    raise UserError(f"round {round + 1}", found + upload.problem, fix=fix)
             else:
-                raise UserError(place, problem, fix=FIX)
-            outcome.bytes_down += payload_bytes(received)
-            outcome.bytes_up += payload_bytes(payload)
-            outcome.device_seconds += time.perf_counter() - began
+                raise UserError(place, upload.problem, fix=FIX)
+            outcome.bytes_up += upload.bytes_up
+            outcome.device_seconds += upload.seconds + time.perf_counter() - began
             on_client()
         outcome.mean = {name: tensor / total_weight for name, tensor in total.items()}
         return outcome
 
-    def _train(
-        self,
-        round: int,
-        method: Hooks,
-        received: State,
-        assignment: Assignment,
-        work: Work,
-        place: str,
-    ) -> tuple[State, State | None]:
-        """The upload of one client and its new state; None where it keeps none."""
-        trainer, passes = self.trainer, 0
-
-        def train(start: Tensor, correct: Correction | None) -> Trained:
-            nonlocal passes, work
-            participation = trainer.participate(
-                assignment.examples,
-                start,
-                round=round,
-                client=assignment.client,
-                correct=method.checked(correct, place),
-                span=Span(round, self.rounds),
-                stream=f" {passes}" if passes else "",
-            )
-            passes += 1
-            work += participation.advance()
-            rates = tuple(participation.rates)
-            return Trained(trainer.model.weights.clone(), len(rates), sum(rates), rates)
-
-        state = self.load_state(assignment.client, round)
-        stateful = bool(state)
-        client = Client(
-            index=assignment.client,
-            examples=len(assignment.examples),
-            round=round,
-            received=received,
-            state=state,
-            layout=trainer.model.layout,
-            optimizer=self.optimizer,
-            generator=torch_generator(trainer.seed, "algorithm", round, assignment.client),
-            train=train,
-        )
-        payload = method.local_update(client, place)
-        return payload, client.state if client.state or stateful else None
-
-
-def _loss_problem(work: Work) -> str | None:
-    return None if math.isfinite(work.loss_sum) else "its training loss is not finite"
-
-
-def payload_bytes(payload: State) -> int:
-    """Size of the encoded tensors in bytes."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in payload.values())
+    def _uploads(self, sent: Broadcast, cohort: list[Assignment]) -> Iterator[Upload]:
+        """In cohort order."""
+        for assignment in cohort:
+            state = self.load_state(assignment.client, sent.round)
+            yield self.runner.run(sent, assignment, state)
