@@ -15,6 +15,20 @@ from fednlp.random_streams import generator
 from tasks.task import Scored
 
 BOOTSTRAP_SAMPLES = 200
+WORTH_SHARING = 64  # examples, from which several processes score them
+
+
+def predict(parts: Experiment, split: str, weights: Tensor, indices: np.ndarray) -> list:
+    """Predictions of `weights` [P] on examples `indices` [n] of a split, in that order."""
+    parts.model.load(weights)
+    with autocast(parts.config.precision, parts.device):
+        return parts.task.predict(
+            parts.model.module,
+            parts.stores[split],
+            parts.corpus.splits[split],
+            indices,
+            parts.config.evaluation.tokens_per_batch,
+        )
 
 
 @dataclass(frozen=True)
@@ -48,15 +62,10 @@ class Evaluator:
         began = time.perf_counter()
         parts = self.experiment
         examples = parts.corpus.splits[split]
-        parts.model.load(weights)
-        with autocast(parts.config.precision, parts.device):
-            predictions = parts.task.predict(
-                parts.model.module,
-                parts.stores[split],
-                examples,
-                indices,
-                parts.config.evaluation.tokens_per_batch,
-            )
+        if parts.workers is not None and len(indices) >= WORTH_SHARING:
+            predictions = parts.workers.predict(split, weights, indices)
+        else:
+            predictions = predict(parts, split, weights, indices)
         chosen = examples if len(indices) == len(examples) else examples.select(indices)
         scored = parts.task.evaluate(predictions, chosen)
         self.seconds += time.perf_counter() - began

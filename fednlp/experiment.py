@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from fednlp.errors import UserError, relocated
 from fednlp.flat_model import FlatModel
 from fednlp.local_training import LocalTrainer
 from fednlp.partitions.build import build_partition, check_partition
+from fednlp.processes import all_threads, client_threads, worker_count
 from fednlp.random_streams import generator, integer_seed
 from fednlp.sampling import Sampler, make_sampler
 from partitioners.partition import Partition
@@ -34,8 +35,10 @@ from tasks.model_card import ModelCard, ModelOverrides
 from tasks.task import Task, TokenSettings
 from tasks.token_store import TokenStore, cached_store
 
+if TYPE_CHECKING:
+    from fednlp.engines.workers import Workers
+
 GENERATED_VALIDATION = 200  # examples, where validation has to generate texts
-_DEFAULT_THREADS = torch.get_num_threads()
 SPLITS = ("train", "validation", "test")
 
 
@@ -55,7 +58,7 @@ class Experiment:
 
     @cached_property
     def task(self) -> Task:
-        return TASKS[self.corpus.task](self.corpus.labels, _token_settings(self.config))
+        return TASKS[self.corpus.task](self.corpus.labels, token_settings(self.config))
 
     @property
     def token_settings(self) -> dict[str, int]:
@@ -114,9 +117,14 @@ class Experiment:
             max_length=_longest(self.task),
             data_root=places.data_root(),
         )
-        if self.own_kernels and self.device.type == "cpu" and self.config.precision == "fp32":
+        if self.uses_own_kernels:
             use_cpu_kernels(module)
         return FlatModel(module, self.device)
+
+    @property
+    def uses_own_kernels(self) -> bool:
+        on_cpu = self.device.type == "cpu"
+        return self.own_kernels and on_cpu and self.config.precision == "fp32"
 
     @cached_property
     def initial_weights(self) -> Tensor:
@@ -173,6 +181,14 @@ class Experiment:
         order = generator(0, "validation subset").permutation(count)
         return np.sort(order[:wanted])
 
+    @cached_property
+    def workers(self) -> Workers | None:
+        """The processes that train clients and score batches; None: this one does."""
+        from fednlp.engines.workers import Workers
+
+        count = worker_count(self)
+        return Workers(self, count, client_threads(self.config.engine)) if count > 1 else None
+
     def trainer(self) -> LocalTrainer:
         return LocalTrainer(
             self.model,
@@ -214,7 +230,8 @@ def _partition(description: str, dataset: str) -> Partition:
     return build_partition(PartitionConfig.model_validate_json(description), corpus, task)
 
 
-def _token_settings(config: RunConfig) -> TokenSettings:
+def token_settings(config: RunConfig) -> TokenSettings:
+    """The lengths that a task is made with."""
     tokens = config.tokens
     return TokenSettings(tokens.max_length, tokens.doc_stride, tokens.max_target_length)
 
@@ -236,7 +253,7 @@ def check_components(config: RunConfig, where: str) -> None:
         data, model = dataset_card(config.dataset.name), model_card(config.model.name)
         check_request(data, config.dataset.source, places.data_root(), config.dataset.sizes)
         check_partition(config.partition, data)
-        task = TASKS[data.task]([], _token_settings(config))
+        task = TASKS[data.task]([], token_settings(config))
         if task.name not in model.tasks:
             raise UserError(
                 "model.name",
@@ -251,7 +268,7 @@ def check_components(config: RunConfig, where: str) -> None:
 def prepare_process(config: RunConfig) -> None:
     """Process-wide settings of a run: threads, determinism, quiet libraries."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    torch.set_num_threads(config.engine.threads or _DEFAULT_THREADS)
+    torch.set_num_threads(all_threads(config.engine))
     if torch.cuda.is_available():  # CPU kernels repeat themselves at equal threads as they are
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)

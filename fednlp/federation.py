@@ -35,6 +35,7 @@ class Federation:
             ),
             self._load_client,
             folder.put_client_state,
+            experiment.workers,
             skip_nonfinite=experiment.config.client.on_nonfinite == "skip",
         )
         share = self.sampler.sizes

@@ -32,6 +32,12 @@ def data_root() -> Path | None:
     return Path(given)
 
 
+def variables() -> dict[str, str]:
+    """What this program's variables say, with whole paths, for a process in another directory."""
+    names = ("FEDNLP_CONFIGS", "FEDNLP_CACHE", "FEDNLP_DATA")
+    return {name: os.path.abspath(os.environ[name]) for name in names if os.environ.get(name)}
+
+
 def config_file(name: str) -> Path:
     """A path as given, or relative to `configs/` or `configs/suites/`, with or without `.yaml`."""
     folders = (configs_dir(), configs_dir() / "suites")

@@ -10,6 +10,7 @@ from typing import Literal, cast
 
 import yaml
 from rich.console import Console
+from torch import set_num_threads
 
 from fednlp.centralized import run_centralized
 from fednlp.conclusion import conclude
@@ -22,6 +23,7 @@ from fednlp.identity import Identity, centralized_identity, centralized_plan, fe
 from fednlp.nonfinite import refuse_skipped
 from fednlp.partitions.build import FILE
 from fednlp.partitions.folder import of_run
+from fednlp.processes import all_threads, client_threads
 from fednlp.progress import Progress
 from fednlp.results import files
 from fednlp.results.load import load_run, read_identity
@@ -86,6 +88,8 @@ def _complete(
             refuse_skipped(run.rounds, path.name)
         return _with_reference(path, run.result, reference)
     reset_peak_memory()
+    engine = experiment.config.engine
+    set_num_threads(client_threads(engine) if kind == "federated" else all_threads(engine))
     with RunFolder(path) as folder:
         if folder.manifest.state is None:
             donor = _shorter_run(identity, out, path)

@@ -8,7 +8,7 @@ arithmetic. Logits and gradients are the same up to rounding.
 
 from __future__ import annotations
 
-from types import MethodType
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ def read_first_token_only(classifier: nn.Module) -> bool:
     if model.config.model_type not in ARCHITECTURES or eager:
         return False
     last = model.base_model.encoder.layer[-1]
-    last.forward = MethodType(_forward, last)
+    last.forward = partial(_forward, last)
     return True
 
 

@@ -59,6 +59,7 @@ class TokenStore:
         max_length, max_target_length: tokens, the cap of padded lengths.
         segments: whether pairs of texts are told apart by token types.
         text_decoder: tokenizer as JSON that turns generated ids into text ("" if none is needed).
+        folder: where it was opened, for other processes to open it too; None: in memory only.
     """
 
     tokens: Tensor
@@ -72,6 +73,7 @@ class TokenStore:
     max_target_length: int = 0
     segments: bool = False
     text_decoder: str = ""
+    folder: Path | None = None
 
     @property
     def examples(self) -> int:
@@ -185,7 +187,7 @@ class TokenStore:
                 for name in list(arrays)
                 if name.startswith("column.")
             }
-            return cls(**arrays, columns=columns, **meta)
+            return cls(**arrays, columns=columns, **meta, folder=folder)
         except (OSError, ValueError, TypeError, KeyError, EOFError) as error:
             fix = "delete the folder; it is made again"
             raise DataError(str(folder), f"damaged: {error}", "a token store", fix) from None

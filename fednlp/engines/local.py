@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -25,6 +26,9 @@ from fednlp.errors import UserError
 from fednlp.hooks import blaming
 from fednlp.local_training import Work
 from fednlp.nonfinite import FIX
+
+if TYPE_CHECKING:
+    from fednlp.engines.workers import Workers
 
 
 @dataclass
@@ -48,6 +52,7 @@ class LocalEngine:
     runner: ClientRunner
     load_state: Callable[[int, int], State]  # client, round -> its state before this round
     store_state: Callable[[int, int, State], None]  # client, round, new state
+    workers: Workers | None = None
     skip_nonfinite: bool = False
 
     def run_round(
@@ -99,6 +104,9 @@ class LocalEngine:
 
     def _uploads(self, sent: Broadcast, cohort: list[Assignment]) -> Iterator[Upload]:
         """In cohort order."""
+        if self.workers is not None:
+            yield from self.workers.uploads(sent, cohort, self.load_state)
+            return
         for assignment in cohort:
             state = self.load_state(assignment.client, sent.round)
             yield self.runner.run(sent, assignment, state)

@@ -37,8 +37,9 @@ class Costs(Record):
     bytes_base: one-time download of frozen weights by every client that took part.
     device_seconds: local training and aggregation; evaluation apart. wall_seconds: the rounds and
     what follows them (tests, clients' scores, clients trained alone); preparing data is in neither.
-    peak_memory_bytes: largest resident set of the process that concluded the run, since it began
-    or continued the run; on a GPU, what torch allocated there at most is `peak_device_bytes`.
+    peak_memory_bytes: largest resident sets of the process that concluded the run, since it began
+    or continued the run, and of its workers; on a GPU, what torch allocated there at most is
+    `peak_device_bytes`.
     """
 
     rounds: int

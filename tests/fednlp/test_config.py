@@ -49,7 +49,7 @@ def refused(small_data, tmp_path):
         ("tokens.maxlength", 4, "did you mean 'max_length'?"),
         ("centralized.budgets", "none", "did you mean 'budget'?"),
         ("checkpoint.keep-every", 2, "did you mean 'keep_every'?"),
-        ("engine.worker", 2, "known: "),
+        ("engine.color", 2, "known: "),
     ],
 )
 def test_an_unknown_key_names_the_nearest_and_its_line(key, value, hint, refused, tmp_path):

@@ -1,0 +1,125 @@
+"""What a worker process does: it trains clients and scores batches for the process that leads.
+
+It is told by messages through a pipe, and ends when the pipe does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+import torch
+
+from fednlp.components import client_optimizer
+from fednlp.config import RunConfig
+from fednlp.cpu_kernels import use_cpu_kernels
+from fednlp.engines.client import Broadcast, ClientRunner
+from fednlp.engines.messages import (
+    DECODED,
+    STATE,
+    WEIGHTS,
+    Answer,
+    Failure,
+    Places,
+    Predict,
+    Send,
+    Setup,
+    Train,
+)
+from fednlp.engines.shared_tensors import SharedTensors
+from fednlp.environment import peak_memory
+from fednlp.evaluation import predict
+from fednlp.experiment import Experiment, token_settings
+from fednlp.flat_model import FlatModel
+from fednlp.hooks import Hooks
+from tasks import TASKS
+from tasks.token_store import TokenStore
+
+
+class Worker:
+    """One run's parts in a worker process."""
+
+    def __init__(self, setup: Setup) -> None:
+        os.environ.update(setup.variables)
+        torch.set_num_threads(setup.threads)
+        config = RunConfig.model_validate_json(setup.config)
+        module = torch.load(setup.module, mmap=True, weights_only=False)
+        if setup.own_kernels:
+            use_cpu_kernels(module)
+        self.experiment = experiment = Experiment(config)
+        device = experiment.device
+        experiment.task = TASKS[setup.task](setup.labels, token_settings(config))
+        experiment.model = FlatModel(module, device)
+        experiment.stores = {
+            split: TokenStore.load(folder).to(device) for split, folder in setup.stores.items()
+        }
+        self._runner = ClientRunner(
+            experiment.trainer(),
+            Hooks(experiment.algorithm),
+            client_optimizer(config.client),
+            config.rounds,
+        )
+        self._broadcast, self._inbox, self._outbox = (
+            SharedTensors(path)
+            for path in (setup.files.broadcast, setup.files.inbox, setup.files.outbox)
+        )
+        self._sent = Broadcast(0, torch.empty(0), {})
+
+    def answer(self, message: Send | Train | Predict) -> Answer:
+        if isinstance(message, Train):
+            return self.train(message)
+        if isinstance(message, Predict):
+            return self.predict(message)
+        received = self._on_device(self._broadcast, message.places)
+        self._sent = Broadcast(message.round, received.pop(WEIGHTS), received)
+        return Answer(None, {}, peak_memory())
+
+    def train(self, order: Train) -> Answer:
+        state = self._on_device(self._inbox, order.state)
+        upload = self._runner.run(self._sent, order.assignment, state)
+        tensors = {f"{DECODED}{name}": t for name, t in upload.decoded.items()}
+        tensors |= {f"{STATE}{name}": t for name, t in (upload.state or {}).items()}
+        places = self._outbox.put(tensors)
+        bare = replace(upload, decoded={}, state=None if upload.state is None else {})
+        return Answer(bare, places, peak_memory())
+
+    def predict(self, order: Predict) -> Answer:
+        predictions = predict(self.experiment, order.split, self._sent.weights, order.indices)
+        return Answer(predictions, {}, peak_memory())
+
+    def close(self) -> None:
+        for shared in (self._broadcast, self._inbox, self._outbox):
+            shared.close()
+
+    def _on_device(self, shared: SharedTensors, places: Places) -> dict[str, torch.Tensor]:
+        device = self.experiment.device
+        return {name: tensor.to(device) for name, tensor in shared.get(places).items()}
+
+
+def main(connection: Connection) -> None:
+    """Answers every message until the other end closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leading process decides
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    worker: Worker | None = None
+    while True:
+        try:
+            message = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            if isinstance(message, Setup):
+                if worker is not None:
+                    worker.close()
+                worker = Worker(message)
+                answer: Answer | Failure = Answer(None, {}, peak_memory())
+            else:
+                assert worker is not None
+                answer = worker.answer(message)
+        except Exception as error:
+            answer = Failure.of(error)
+        try:
+            connection.send(answer)
+        except OSError:
+            return

@@ -1,0 +1,66 @@
+"""How many processes and threads a run uses.
+
+Clients of a round are independent, so processes of one thread each use a CPU's cores better than
+one process with a thread per core (`benchmarks/simulation.py`). One training with nothing beside
+it, the centralized one, uses all cores. Since a client's bits depend on its threads, `auto` trains
+every client with one, whether there is work enough for several processes or not.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import torch
+
+from fednlp.config import EngineConfig
+
+if TYPE_CHECKING:
+    from fednlp.experiment import Experiment
+
+_CORES = torch.get_num_threads()  # of this machine, or what OMP_NUM_THREADS leaves us
+WORTH = 2e12  # floating-point operations, some 30 s of one core, below which processes do not pay
+PROCESS_BYTES = 600_000_000  # of a worker, beside the weights
+COPIES = 8  # of the weights in a worker: gradient, optimizer, what is sent and received
+
+
+def all_threads(engine: EngineConfig) -> int:
+    """Threads of a training that runs alone."""
+    return engine.threads or _CORES
+
+
+def client_threads(engine: EngineConfig) -> int:
+    """Threads that train a client."""
+    if engine.threads:
+        return engine.threads
+    if engine.workers == "auto":
+        return 1
+    return max(1, _CORES // engine.workers)
+
+
+def worker_count(experiment: Experiment) -> int:
+    """Processes that train clients; 1 stands for this one."""
+    engine, sampling = experiment.config.engine, experiment.config.sampling
+    if engine.workers != "auto":
+        return min(engine.workers, sampling.clients_per_round)
+    if experiment.device.type != "cpu" or _operations(experiment) < WORTH:
+        return 1
+    weights = experiment.model.weights.numel() + experiment.model.frozen
+    room = _free_memory() // (PROCESS_BYTES + 4 * COPIES * weights)
+    return max(1, min(_CORES // client_threads(engine), sampling.clients_per_round, room))
+
+
+def _operations(experiment: Experiment) -> float:
+    """Floating-point operations of all rounds: 6 per weight and token (Kaplan et al. 2020)."""
+    store = experiment.stores["train"]
+    tokens = store.tokens.numel() / max(store.examples, 1)
+    examples = experiment.config.rounds * experiment.examples_per_round
+    return 6.0 * tokens * examples * experiment.model.weights.numel()
+
+
+def _free_memory() -> int:
+    """Bytes, where the system tells; else what does not limit."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 2**62
