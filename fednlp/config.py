@@ -145,6 +145,9 @@ class SamplingConfig(Section):
 class ClientConfig(Section):
     """Local training of one client; the centralized run uses the same.
 
+    batch_size: examples of a batch. batch_tokens: instead, as many examples as fit into so many
+    padded tokens; a step's loss is a mean over its examples either way.
+
     on_nonfinite: what becomes of a client whose training gave NaN or an infinity. It stands here,
     beside the rate that causes it; the centralized run has no client to leave out and stops.
     """
@@ -155,6 +158,7 @@ class ClientConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     epochs: Positive = 1
     batch_size: Positive = 8
+    batch_tokens: Positive | None = None
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     schedule: Literal["constant", "linear"] = "constant"
     schedule_span: Literal["run", "participation"] = "run"
@@ -353,10 +357,10 @@ def _check_combinations(config: RunConfig) -> None:
     own = [
         name
         for name in ClientConfig.model_fields
-        if name not in ("epochs", "batch_size", "on_nonfinite")
+        if name not in ("epochs", "batch_size", "batch_tokens", "on_nonfinite")
     ]
     for key in config.centralized.client:
-        if key in ("epochs", "batch_size"):
+        if key in ("epochs", "batch_size", "batch_tokens"):
             raise UserError(
                 f"centralized.client.{key}",
                 "cannot differ: the budget counts examples and batches are the clients'",

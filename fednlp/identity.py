@@ -171,7 +171,7 @@ def _effective_client(client: ClientConfig, unused: Set[str] = frozenset()) -> d
     Nor does `on_nonfinite` count: until an upload is not finite both ways are one run, and a folder
     that left some out says so and is not used where they must stop (`fednlp.nonfinite`).
     """
-    unused = {*unused, "on_nonfinite"}
+    unused = {*unused, "on_nonfinite", "batch_size" if client.batch_tokens else "batch_tokens"}
     inert = {"schedule_span", "warmup"} if client.schedule == "constant" else set()
     return client.model_dump(
         exclude=inert | unused | ({"momentum"} if client.optimizer == "adamw" else set())

@@ -8,8 +8,7 @@ clipping, optimizer (design 3.2).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,12 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fednlp.batch_order import BatchOrder
 from fednlp.config import ClientConfig
 from fednlp.flat_model import FlatModel
 from fednlp.occurring_rows import OccurringRows, restrict
-from fednlp.random_streams import TorchRandomState, generator, integer_seed
+from fednlp.random_streams import TorchRandomState, integer_seed
 from fednlp.schedule import factor
-from tasks.batches import PlannedBatch, epoch_plan
+from tasks.batches import PlannedBatch
 from tasks.task import Task
 from tasks.token_store import TokenStore
 
@@ -135,12 +135,12 @@ class Participation:
             self.optimizer = torch.optim.SGD(
                 groups, lr=settings.lr, momentum=settings.momentum, fused=True
             )
-        self._planned = self._plan()
+        order = BatchOrder(
+            trainer.store, self.examples, settings, trainer.seed, self.coordinates, self.stream
+        )
+        self.planned_steps, self._planned = order.steps(self.budget), iter(order)
         self._losses = torch.zeros((), device=trainer.model.device)
         self._corrections = torch.zeros((), device=trainer.model.device)
-        full, rest = divmod(self.budget, len(self.examples))
-        per_epoch = math.ceil(len(self.examples) / settings.batch_size)
-        self.planned_steps = full * per_epoch + math.ceil(rest / settings.batch_size)
 
     def advance(self, until: int | None = None) -> Work:
         """Trains until at least `until` examples (default: the budget) have been processed.
@@ -160,13 +160,6 @@ class Participation:
         self._losses.zero_()
         self._corrections.zero_()
         return Work(**{k: v - vars(before)[k] for k, v in vars(self.done).items()})
-
-    def _plan(self) -> Iterator[PlannedBatch]:
-        trainer, epoch = self.trainer, 0
-        while True:
-            rng = generator(trainer.seed, f"data order{self.stream}", *self.coordinates, epoch)
-            yield from epoch_plan(trainer.store, self.examples, trainer.settings.batch_size, rng)
-            epoch += 1
 
     def _step(self, planned: PlannedBatch) -> None:
         trainer, settings = self.trainer, self.trainer.settings

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from algorithms.algorithm import Client, Correction, State, Trained
+from fednlp.batch_order import BatchOrder
 from fednlp.components import client_optimizer
 from fednlp.config import central_client
 from fednlp.engines.client import payload_bytes
@@ -19,6 +20,7 @@ from fednlp.identity import centralized_identity, centralized_plan, federated_id
 from fednlp.random_streams import torch_generator
 
 PROBE_STEPS = 3
+PROBE_EXAMPLES = 1000
 PLACE = "the plan"  # which hooks are called for
 
 
@@ -52,14 +54,14 @@ def plan(experiment: Experiment) -> Plan:
     server = method.init_server(vector, experiment.model.layout)
     down = payload_bytes(method.download(vector, server, PLACE))
     participations = config.rounds * config.sampling.clients_per_round
-    steps_each = np.ceil(sampler.sizes / client.batch_size) * client.epochs
+    size = _batch_size(experiment)
+    steps_each = np.ceil(sampler.sizes / size) * client.epochs
     steps = config.rounds * float(sampler.probability @ steps_each)
     examples = config.rounds * experiment.examples_per_round
     none = config.centralized.budget == "none"
     reference = None if none else centralized_plan(experiment)
     central = reference.per_point * reference.points if reference else 0.0
     full, rest = divmod(round(central), len(experiment.union))
-    size = client.batch_size
     central_steps = full * math.ceil(len(experiment.union) / size) + math.ceil(rest / size)
     upload, passes = _upload(experiment, method, server)
     steps, examples = passes * steps, passes * examples
@@ -115,6 +117,15 @@ def _upload(experiment: Experiment, method: Hooks, server: State) -> tuple[int, 
     return payload_bytes(method.local_update(client, PLACE)), passes
 
 
+def _batch_size(experiment: Experiment) -> float:
+    """Examples of a batch; where it is filled with tokens, their mean over a part of the data."""
+    client, sample = experiment.config.client, experiment.union[:PROBE_EXAMPLES]
+    if client.batch_tokens is None:
+        return client.batch_size
+    order = BatchOrder(experiment.stores["train"], sample, client, 0, (0, 0))
+    return len(sample) / len(order.epoch(0))
+
+
 def _expected_participants(probability: np.ndarray, rounds: int) -> float:
     """Expected number of distinct clients that take part at least once."""
     return float((1 - (1 - probability) ** rounds).sum())
@@ -122,11 +133,12 @@ def _expected_participants(probability: np.ndarray, rounds: int) -> float:
 
 def _step_seconds(experiment: Experiment) -> float:
     trainer = experiment.trainer()
-    wanted = experiment.config.client.batch_size * (PROBE_STEPS + 1)
+    size = math.ceil(_batch_size(experiment))
+    wanted = size * (PROBE_STEPS + 1)
     participation = trainer.participate(
         experiment.union[:wanted], experiment.initial_weights, round=0, client=0, budget=wanted
     )
-    participation.advance(experiment.config.client.batch_size)  # warm-up
+    participation.advance(size)  # warm-up
     began = time.perf_counter()
     work = participation.advance()
     experiment.model.load(experiment.initial_weights)

@@ -184,14 +184,62 @@ def evaluation_plan(store: TokenStore, examples: np.ndarray, tokens_per_batch: i
     lengths = store.example_lengths[asked]
     order = np.argsort(-lengths, kind="stable")
     padded = bucket(lengths[order], store.max_length) + store.max_target_length
-    rows = np.cumsum((store.first_rows[asked + 1] - store.first_rows[asked])[order])
-    starts = [0]
-    while starts[-1] < len(asked):
-        begin = starts[-1]
-        before = int(rows[begin - 1]) if begin else 0
-        room = before + max(1, tokens_per_batch // int(padded[begin]))
-        starts.append(max(begin + 1, int(np.searchsorted(rows, room, side="right"))))
+    starts = [0, *_filled(padded, _row_counts(store, asked[order]), tokens_per_batch)]
     return Plan(store, asked, order, np.array(starts, np.int64))
+
+
+def token_budget_plan(
+    store: TokenStore,
+    examples: np.ndarray,
+    tokens_per_batch: int,
+    rng: np.random.Generator,
+    window_batches: int = 16,
+) -> Plan:
+    """One epoch over `examples` [n] int64 in batches of at most `tokens_per_batch` padded tokens.
+
+    As `epoch_plan`, but short examples make large batches: shuffled; sorted by length, longest
+    first, inside a window of `window_batches` batches' tokens; the order of a window's batches
+    shuffled. An example beyond the limit is a batch of its own.
+
+    Raises:
+        DataError: tokens_per_batch or window_batches below 1.
+    """
+    _at_least_one("tokens_per_batch", tokens_per_batch)
+    _at_least_one("window_batches", window_batches)
+    asked = np.asarray(examples, np.int64)
+    order = rng.permutation(len(asked))
+    lengths, rows = store.example_lengths[asked], _row_counts(store, asked)
+    padded, targets = bucket(lengths, store.max_length), np.zeros_like(lengths)
+    if store.target_lengths is not None:
+        targets = bucket(store.target_lengths[asked], store.max_target_length)
+    spent = np.cumsum(((padded + targets) * rows)[order])
+    window = spent // (tokens_per_batch * window_batches)
+    order = order[np.lexsort((-lengths[order], window))]
+    batches: list[np.ndarray] = []
+    for part in np.split(order, np.flatnonzero(np.diff(window)) + 1):
+        width = padded[part] + targets[part].max(initial=0)  # whichever targets come together
+        cut = np.split(part, _filled(width, rows[part], tokens_per_batch)[:-1])
+        batches += [cut[i] for i in rng.permutation(len(cut))]
+    starts = np.cumsum([0, *(len(batch) for batch in batches)])
+    return Plan(store, asked, np.concatenate(batches), starts)
+
+
+def _row_counts(store: TokenStore, examples: np.ndarray) -> np.ndarray:
+    """Rows of each example [n]: [n] int64."""
+    return store.first_rows[examples + 1] - store.first_rows[examples]
+
+
+def _filled(padded: np.ndarray, rows: np.ndarray, tokens: int) -> list[int]:
+    """Ends of batches of at most `tokens`, or one example, in examples sorted longest first.
+
+    padded: [n] tokens of an example's row. rows: [n] rows of each.
+    """
+    before, ends = np.concatenate([[0], np.cumsum(rows)]), [0]
+    while ends[-1] < len(rows):
+        begin = ends[-1]
+        room = int(before[begin]) + max(1, tokens // int(padded[begin]))
+        ends.append(max(begin + 1, int(np.searchsorted(before[1:], room, side="right"))))
+    return ends[1:]
 
 
 def _at_least_one(where: str, value: int) -> None:

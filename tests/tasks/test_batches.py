@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.batches import bucket, epoch_plan, evaluation_plan
+from tasks.batches import bucket, epoch_plan, evaluation_plan, token_budget_plan
 from tasks.errors import DataError
 from tasks.token_store import TokenStore
 
@@ -180,3 +180,36 @@ def test_sizes_below_one_are_refused(size):
         epoch_plan(store, np.arange(1), 1, rng, size)
     with pytest.raises(DataError, match=r"tokens_per_batch: .*at least 1"):
         evaluation_plan(store, np.arange(1), size)
+
+
+@given(stores(), st.integers(1, 4000), st.integers(0, 2**32))
+def test_token_budget_plan_holds_every_example_once_and_its_limit(store, tokens, seed):
+    asked = np.random.default_rng(seed).permutation(store.examples)[: store.examples // 2 + 1]
+    plan = token_budget_plan(store, asked, tokens, np.random.default_rng(seed))
+    assert sorted(asked[plan.order]) == sorted(asked) and plan.examples.sum() == len(asked)
+    rows = [range(*store.first_rows[e : e + 2]) for e in asked]
+    assert sorted(np.concatenate([b.rows for b in plan])) == sorted(np.concatenate(rows))
+    for planned in plan:
+        check_sizes(store, planned)
+        assert planned.padded_tokens <= tokens or planned.examples == 1
+
+
+def test_token_budget_plan_is_random_and_wastes_little():
+    rng = np.random.default_rng(0)
+    store = a_store(rng.integers(4, 250, 2000).tolist())
+    plans = [
+        token_budget_plan(store, np.arange(2000), 2048, np.random.default_rng(seed))
+        for seed in (1, 1, 2)
+    ]
+    assert (plans[0].order == plans[1].order).all() and (plans[0].order != plans[2].order).any()
+    padded = plans[0].padded_tokens
+    assert padded.sum() < 1.15 * plans[0].real_tokens.sum()
+    assert np.median(padded) > 0.8 * 2048
+    assert (np.diff(plans[0].lengths) > 0).mean() > 0.3  # lengths go up and down
+    assert len(np.unique(plans[0].examples)) > 5
+
+
+@pytest.mark.parametrize(("tokens", "window"), [(0, 16), (64, 0)])
+def test_token_budget_plan_refuses(tokens, window):
+    with pytest.raises(DataError):
+        token_budget_plan(a_store([3, 4]), np.arange(2), tokens, np.random.default_rng(0), window)
