@@ -63,6 +63,7 @@ def run(
     out: Out = Path("runs"),
     allow_inexact: AllowInexact = False,
     skip_bad: SkipBad = 0,
+    profile: Annotated[bool, typer.Option("--profile", help="tell where the time went")] = False,
 ) -> None:
     """Run a configuration and its centralized reference, and print the gap.
 
@@ -70,7 +71,10 @@ def run(
     """
     from fednlp import config as configuration
     from fednlp.places import config_file
+    from fednlp.profile import clock
 
+    if profile:
+        clock.start()
     path = config_file(config)
     chosen = _seeds(seeds)
     texts = _with_skip_bad(overrides, skip_bad)

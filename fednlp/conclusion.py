@@ -20,6 +20,7 @@ from fednlp.flat_model import digest
 from fednlp.hooks import Hooks
 from fednlp.identity import Identity
 from fednlp.local_only import train_alone
+from fednlp.profile import CHECKPOINT, EVALUATION, clock
 from fednlp.results import files
 from fednlp.results.run_folder import RunFolder
 from fednlp.results.schema import (
@@ -54,6 +55,7 @@ def conclude(
     clients = None
     if kind == "federated":
         clients = _score_clients(experiment, folder, evaluator, best_weights, selected)
+    clock.lap(EVALUATION)  # scores of clients, bootstraps
     _write_predictions(experiment, folder, selected, last)
     config = experiment.config
     result = Result(
@@ -90,6 +92,7 @@ def conclude(
         notes=[*_notes(experiment, kind), *_skipped(rounds), *environment_notes(folder.path)],
     )
     files.write_bytes(folder.path / "result.json", result.as_json())
+    clock.lap(CHECKPOINT)
     return result
 
 

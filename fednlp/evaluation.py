@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fednlp.experiment import Experiment
 from fednlp.local_training import autocast
+from fednlp.profile import EVALUATION, REST, clock
 from fednlp.random_streams import generator
 from tasks.task import Scored
 
@@ -60,6 +61,7 @@ class Evaluator:
     def score(self, split: str, weights: Tensor, indices: np.ndarray) -> tuple[list, Scored]:
         """Predictions and scores of `weights` [P] on examples `indices` [n] of a split."""
         began = time.perf_counter()
+        clock.lap(REST)
         parts = self.experiment
         examples = parts.corpus.splits[split]
         if parts.workers is not None and len(indices) >= WORTH_SHARING:
@@ -68,6 +70,7 @@ class Evaluator:
             predictions = predict(parts, split, weights, indices)
         chosen = examples if len(indices) == len(examples) else examples.select(indices)
         scored = parts.task.evaluate(predictions, chosen)
+        clock.lap(EVALUATION)
         self.seconds += time.perf_counter() - began
         return predictions, scored
 

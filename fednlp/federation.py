@@ -15,6 +15,7 @@ from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
 from fednlp.journal import Journal
+from fednlp.profile import AGGREGATION, clock
 from fednlp.progress import Progress
 from fednlp.random_streams import torch_generator
 from fednlp.results.run_folder import RunFolder
@@ -63,6 +64,7 @@ class Federation:
                 self._describe(round, survivors),
                 f"server, round {round + 1}",
             )
+            clock.lap(AGGREGATION)
             if not bool(torch.isfinite(weights).all()):
                 raise UserError(
                     f"round {round + 1}",

@@ -11,6 +11,7 @@ from fednlp.evaluation import Evaluator
 from fednlp.experiment import Experiment
 from fednlp.flat_model import digest
 from fednlp.local_training import Work
+from fednlp.profile import CHECKPOINT, REST, clock
 from fednlp.progress import Progress
 from fednlp.results.run_folder import RunFolder
 
@@ -45,6 +46,7 @@ class Journal:
             lost: further work, of clients that were left out: a cost, but in no mean.
             costs: further entries of the record.
         """
+        clock.lap(REST)
         lost = lost or Work()
         config, last = self.experiment.config, completed == self.rounds
         record: dict[str, Any] = {
@@ -58,6 +60,7 @@ class Journal:
             "weights_sha256": digest(weights),
             **costs,
         }
+        clock.lap(CHECKPOINT)
         best = None
         before = self.evaluator.seconds
         if completed % self.every == 0 or last:
@@ -76,6 +79,7 @@ class Journal:
         keep = bool(keep_every) and completed % keep_every == 0
         if best is not None or keep or last or completed % config.checkpoint.every == 0:
             self.folder.commit(completed, state, best=best, keep=keep)
+        clock.lap(CHECKPOINT)
 
 
 def _finite(value: float) -> float | None:

@@ -21,6 +21,7 @@ from fednlp.batch_order import BatchOrder
 from fednlp.config import ClientConfig
 from fednlp.flat_model import FlatModel
 from fednlp.occurring_rows import OccurringRows, restrict
+from fednlp.profile import ALGORITHM, DATA, FORWARD_BACKWARD, OPTIMIZER, SET_UP, clock
 from fednlp.random_streams import TorchRandomState, integer_seed
 from fednlp.schedule import factor
 from tasks.batches import PlannedBatch
@@ -93,12 +94,15 @@ class LocalTrainer:
             stream: names a further pass of the same client and round.
             whole_vocabulary: never restrict the embedding to the rows that occur.
         """
+        clock.lap(ALGORITHM)
         self.model.load(start)
         budget = budget or len(examples) * self.settings.epochs
         rows = None
         if correct is None and not whole_vocabulary:  # corrections see all weights
             rows = restrict(self.model, self.store, examples, self.settings)
-        return Participation(self, examples, budget, correct, (round, client), span, stream, rows)
+        made = Participation(self, examples, budget, correct, (round, client), span, stream, rows)
+        clock.lap(SET_UP)
+        return made
 
 
 @dataclass
@@ -153,8 +157,12 @@ class Participation:
         model = self.trainer.model
         model.module.train()
         with self.random_state.active(), self.rows.installed() if self.rows else nullcontext():
+            clock.lap(SET_UP)
             while self.done.examples < until:
-                self._step(next(self._planned))
+                planned = next(self._planned)
+                clock.lap(DATA)
+                self._step(planned)
+        clock.lap(SET_UP)
         self.done.loss_sum += float(self._losses)  # one synchronisation per stretch
         self.done.correction_sum += float(self._corrections)
         self._losses.zero_()
@@ -166,21 +174,25 @@ class Participation:
         model = trainer.model
         for leaf in self._leaves:
             leaf.grad.zero_()  # type: ignore[union-attr]
+        clock.lap(OPTIMIZER)
         loss = torch.zeros((), device=model.device)
         for part in planned.passes(TOKENS_PER_PASS):
             batch = trainer.task.collate(trainer.store, part)
             if self.rows is not None:
                 batch.inputs["input_ids"] = self.rows.index(batch.inputs["input_ids"])
+            clock.lap(DATA)
             with autocast(trainer.precision, model.device):
                 partial = trainer.task.loss(model.module, batch)
             (partial / planned.examples).backward()
             loss += partial.detach()
+            clock.lap(FORWARD_BACKWARD)
         if self.correct is not None:
             gradient = model.gradient
             corrected = self.correct(gradient, model.weights)
             change = torch.linalg.vector_norm(corrected - gradient)
             self._corrections += change / torch.linalg.vector_norm(gradient).clamp_min(1e-12)
             gradient.copy_(corrected)
+            clock.lap(ALGORITHM)
         if settings.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self._leaves, settings.clip_norm)
         rate = settings.lr * self._rate_factor()
@@ -192,6 +204,7 @@ class Participation:
         self.rates.append(rate)
         self._losses += loss
         self.done += Work(planned.examples, 1, planned.real_tokens, planned.padded_tokens)
+        clock.lap(OPTIMIZER)
 
     def _rate_factor(self) -> float:
         settings, step = self.trainer.settings, 1.0 / self.planned_steps

@@ -13,6 +13,7 @@ from algorithms.algorithm import Client, ClientOptimizer, Correction, State, Tra
 from fednlp.hooks import Hooks
 from fednlp.local_training import LocalTrainer, Span, Work
 from fednlp.nonfinite import nonfinite
+from fednlp.profile import ALGORITHM, SET_UP, clock
 from fednlp.random_streams import torch_generator
 
 
@@ -75,6 +76,7 @@ class ClientRunner:
         if problem is None:
             decoded = self.method.decode(payload, sent.weights, place)
             problem = nonfinite(decoded, "decoded upload")
+        clock.lap(ALGORITHM)
         upload = Upload(work, payload_bytes(payload), time.perf_counter() - began)
         if problem is not None:
             upload.problem = problem
@@ -101,7 +103,9 @@ class ClientRunner:
             passes += 1
             work += participation.advance()
             rates = tuple(participation.rates)
-            return Trained(trainer.model.weights.clone(), len(rates), sum(rates), rates)
+            weights = trainer.model.weights.clone()
+            clock.lap(SET_UP)
+            return Trained(weights, len(rates), sum(rates), rates)
 
         client = Client(
             index=assignment.client,

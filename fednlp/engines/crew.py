@@ -22,6 +22,7 @@ from fednlp.engines.messages import WEIGHTS, Answer, Failure, Files, Send, Setup
 from fednlp.engines.shared_tensors import SharedTensors, no_room
 from fednlp.engines.worker import main
 from fednlp.errors import UserError
+from fednlp.profile import clock
 
 if TYPE_CHECKING:
     from fednlp.experiment import Experiment
@@ -131,6 +132,7 @@ class Crew:
                     stores=stores,
                     threads=threads,
                     variables=places.variables(),
+                    profiled=clock.running,
                     files=files,
                 )
             )

@@ -26,6 +26,7 @@ from fednlp.errors import UserError
 from fednlp.hooks import blaming
 from fednlp.local_training import Work
 from fednlp.nonfinite import FIX
+from fednlp.profile import AGGREGATION, ALGORITHM, REST, clock
 
 if TYPE_CHECKING:
     from fednlp.engines.workers import Workers
@@ -70,7 +71,9 @@ class LocalEngine:
                 of all clients.
         """
         method = self.runner.method
+        clock.lap(REST)
         received = method.download(weights, server, f"server, round {round + 1}")
+        clock.lap(ALGORITHM)
         outcome, total, total_weight = RoundOutcome(), State(), 0.0
         outcome.bytes_down = payload_bytes(received) * len(cohort)
         uploads = self._uploads(Broadcast(round, weights, received), cohort)
@@ -97,9 +100,11 @@ class LocalEngine:
             else:
                 raise UserError(place, upload.problem, fix=FIX)
             outcome.bytes_up += upload.bytes_up
+            clock.lap(AGGREGATION)
             outcome.device_seconds += upload.seconds + time.perf_counter() - began
             on_client()
         outcome.mean = {name: tensor / total_weight for name, tensor in total.items()}
+        clock.lap(AGGREGATION)
         return outcome
 
     def _uploads(self, sent: Broadcast, cohort: list[Assignment]) -> Iterator[Upload]:

@@ -42,6 +42,7 @@ class Setup:
     stores: dict[str, Path]
     threads: int
     variables: dict[str, str]
+    profiled: bool
     files: Files
 
 
@@ -72,6 +73,7 @@ class Answer:
     value: Any
     places: Places
     peak_memory: int  # bytes
+    seconds: dict[str, float]  # by phase, where the run is profiled
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ import os
 import signal
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from typing import Any
 
 import torch
 
 from fednlp.components import client_optimizer
 from fednlp.config import RunConfig
 from fednlp.cpu_kernels import use_cpu_kernels
-from fednlp.engines.client import Broadcast, ClientRunner
+from fednlp.engines.client import Broadcast, ClientRunner, Upload
 from fednlp.engines.messages import (
     DECODED,
     STATE,
@@ -34,6 +35,7 @@ from fednlp.evaluation import predict
 from fednlp.experiment import Experiment, token_settings
 from fednlp.flat_model import FlatModel
 from fednlp.hooks import Hooks
+from fednlp.profile import EVALUATION, SET_UP, clock
 from tasks import TASKS
 from tasks.token_store import TokenStore
 
@@ -44,6 +46,8 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         os.environ.update(setup.variables)
         torch.set_num_threads(setup.threads)
+        if setup.profiled:
+            clock.start()
         config = RunConfig.model_validate_json(setup.config)
         module = torch.load(setup.module, mmap=True, weights_only=False)
         if setup.own_kernels:
@@ -68,26 +72,28 @@ class Worker:
         self._sent = Broadcast(0, torch.empty(0), {})
 
     def answer(self, message: Send | Train | Predict) -> Answer:
+        clock.skip()
+        value: Any = None
+        places: Places = {}
         if isinstance(message, Train):
-            return self.train(message)
-        if isinstance(message, Predict):
-            return self.predict(message)
-        received = self._on_device(self._broadcast, message.places)
-        self._sent = Broadcast(message.round, received.pop(WEIGHTS), received)
-        return Answer(None, {}, peak_memory())
+            value, places = self._train(message)
+        elif isinstance(message, Predict):
+            value = predict(self.experiment, message.split, self._sent.weights, message.indices)
+            clock.lap(EVALUATION)
+        else:
+            received = self._on_device(self._broadcast, message.places)
+            self._sent = Broadcast(message.round, received.pop(WEIGHTS), received)
+        return Answer(value, places, peak_memory(), clock.take()[0])
 
-    def train(self, order: Train) -> Answer:
+    def _train(self, order: Train) -> tuple[Upload, Places]:
+        """The upload without its tensors, and where they lie in the outbox."""
         state = self._on_device(self._inbox, order.state)
         upload = self._runner.run(self._sent, order.assignment, state)
         tensors = {f"{DECODED}{name}": t for name, t in upload.decoded.items()}
         tensors |= {f"{STATE}{name}": t for name, t in (upload.state or {}).items()}
         places = self._outbox.put(tensors)
-        bare = replace(upload, decoded={}, state=None if upload.state is None else {})
-        return Answer(bare, places, peak_memory())
-
-    def predict(self, order: Predict) -> Answer:
-        predictions = predict(self.experiment, order.split, self._sent.weights, order.indices)
-        return Answer(predictions, {}, peak_memory())
+        clock.lap(SET_UP)
+        return replace(upload, decoded={}, state=None if upload.state is None else {}), places
 
     def close(self) -> None:
         for shared in (self._broadcast, self._inbox, self._outbox):
@@ -113,7 +119,7 @@ def main(connection: Connection) -> None:
                 if worker is not None:
                     worker.close()
                 worker = Worker(message)
-                answer: Answer | Failure = Answer(None, {}, peak_memory())
+                answer: Answer | Failure = Answer(None, {}, peak_memory(), {})
             else:
                 assert worker is not None
                 answer = worker.answer(message)

@@ -19,6 +19,7 @@ from algorithms.algorithm import State
 from fednlp.engines.client import Assignment, Broadcast, Upload
 from fednlp.engines.crew import Crew, Process, crew
 from fednlp.engines.messages import DECODED, STATE, Answer, Failure, Predict, Train
+from fednlp.profile import AGGREGATION, REST, WAITING, clock
 from tasks.batches import evaluation_plan
 
 if TYPE_CHECKING:
@@ -128,15 +129,20 @@ class Workers:
             for position in range(len(costs)):
                 dispatch(position)
                 while position not in done:
-                    for connection in wait(list(busy)):
+                    clock.lap(REST)
+                    ended = wait(list(busy))
+                    clock.lap(WAITING)
+                    for connection in ended:
                         process, finished = busy.pop(connection)
                         answer = process.receive()
                         if isinstance(answer, Answer):
                             process.peak_memory = answer.peak_memory
+                            clock.add(answer.seconds)
                             done[finished] = receive(process, answer)
                         else:
                             done[finished] = answer
                         idle.append(process)
+                        clock.lap(AGGREGATION)
                     dispatch(position)
                 result = done.pop(position)
                 if isinstance(result, Failure):

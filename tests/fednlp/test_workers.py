@@ -130,7 +130,7 @@ class FakeProcess:
         self.number, self.connection, self.peak_memory = number, self, 0
 
     def receive(self):
-        return scheduling.Answer(None, {}, 1)
+        return scheduling.Answer(None, {}, 1, {})
 
 
 def test_the_longest_first_and_never_too_far_ahead(monkeypatch):
