@@ -15,7 +15,7 @@ import torch
 PREPARATION, SET_UP, DATA = "preparation", "client set-up", "data"
 FORWARD_BACKWARD, OPTIMIZER, ALGORITHM = "forward and backward", "optimizer", "algorithm"
 AGGREGATION, EVALUATION, CHECKPOINT = "aggregation", "evaluation", "log and checkpoint"
-WAITING, REST = "waiting for workers", "the rest"
+STARTING, WAITING, REST = "starting workers", "waiting for workers", "the rest"
 
 MEANINGS = {
     PREPARATION: "imports, data, tokens, model, partition",
@@ -27,6 +27,7 @@ MEANINGS = {
     AGGREGATION: "summing up uploads, the server's update",
     EVALUATION: "predictions and metrics",
     CHECKPOINT: "digest, log line, files",
+    STARTING: "or handing them another run",
     WAITING: "",
     REST: "",
 }

@@ -46,6 +46,7 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         os.environ.update(setup.variables)
         torch.set_num_threads(setup.threads)
+        clock.running = False
         if setup.profiled:
             clock.start()
         config = RunConfig.model_validate_json(setup.config)

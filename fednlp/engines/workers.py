@@ -19,7 +19,7 @@ from algorithms.algorithm import State
 from fednlp.engines.client import Assignment, Broadcast, Upload
 from fednlp.engines.crew import Crew, Process, crew
 from fednlp.engines.messages import DECODED, STATE, Answer, Failure, Predict, Train
-from fednlp.profile import AGGREGATION, REST, WAITING, clock
+from fednlp.profile import AGGREGATION, REST, STARTING, WAITING, clock
 from tasks.batches import evaluation_plan
 
 if TYPE_CHECKING:
@@ -95,9 +95,12 @@ class Workers:
 
     def _begin(self, sent: Broadcast) -> Crew:
         """The processes, made ready for this run and for these weights."""
+        clock.lap(REST)
         ready = crew(self.count)
         ready.set_up(self.experiment, self.threads)
+        clock.lap(STARTING)
         ready.begin(sent)
+        clock.lap(AGGREGATION)
         return ready
 
     def _in_order(
