@@ -42,34 +42,28 @@ def torch_generator(seed: int, stream: str, *coordinates: int) -> torch.Generato
 
 
 class TorchRandomState:
-    """The state of torch's global generators (dropout draws from them) while one client trains."""
+    """The state of a device's default generator (dropout draws from it) while one client trains."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self._device = device
-        with self._restored():
-            torch.manual_seed(seed)
-            self.state = self._get()
+        self._default = _default_generator(device)
+        # not torch.manual_seed, which imports a compiler at its first call
+        self.state = torch.Generator(device).manual_seed(seed).get_state()
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Continues this state inside the block and leaves the global generators as they were."""
-        with self._restored():
-            self._set(self.state)
+        """Continues this state inside the block and leaves the generator as it was."""
+        before = self._default.get_state()
+        self._default.set_state(self.state)
+        try:
             yield
-            self.state = self._get()
+            self.state = self._default.get_state()
+        finally:
+            self._default.set_state(before)
 
-    def _get(self) -> torch.Tensor:
-        cuda = self._device.type == "cuda"
-        return torch.cuda.get_rng_state(self._device) if cuda else torch.get_rng_state()
 
-    def _set(self, state: torch.Tensor) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.set_rng_state(state, self._device)
-        else:
-            torch.set_rng_state(state)
-
-    @contextmanager
-    def _restored(self) -> Iterator[None]:
-        devices = [self._device] if self._device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            yield
+def _default_generator(device: torch.device) -> torch.Generator:
+    if device.type != "cuda":
+        return torch.default_generator
+    torch.cuda.init()
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return torch.cuda.default_generators[index]
