@@ -78,6 +78,7 @@ def workload(model: str = BERT, *, smoke: bool = False, rounds: int = 1, **clien
         "tokens": {"max_length": LENGTH},
         "centralized": {"budget": "none"},
         "evaluation": {"every": NEVER},
+        "engine": {"workers": 1},  # all cores in one process, as the ways that it is compared with
     }
     experiment = Workload(configuration.build(data, "benchmark"))
     prepare_process(experiment.config)
