@@ -129,6 +129,7 @@ def _costs(
         steps=total("steps"),
         real_tokens=total("real_tokens"),
         padded_tokens=total("padded_tokens"),
+        padding_waste=total("padded_tokens") / total("real_tokens"),
         bytes_up=total("bytes_up"),
         bytes_down=total("bytes_down"),
         bytes_base=4 * experiment.model.frozen * len(participants),

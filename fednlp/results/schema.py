@@ -34,6 +34,7 @@ class Score(Record):
 class Costs(Record):
     """What the run consumed; bytes count every participating client, both directions apart.
 
+    padding_waste: padded / real tokens; None in results of versions that did not tell it.
     bytes_base: one-time download of frozen weights by every client that took part.
     device_seconds: local training and aggregation; evaluation apart. wall_seconds: the rounds and
     what follows them (tests, clients' scores, clients trained alone); preparing data is in neither.
@@ -55,6 +56,7 @@ class Costs(Record):
     wall_seconds: float
     peak_memory_bytes: int
     peak_device_bytes: int = 0
+    padding_waste: float | None = None
 
 
 class ClientScores(Record):

@@ -455,6 +455,7 @@ def test_costs_are_the_sums_of_the_rounds(finished):
             assert getattr(costs, key) == sum(r[key] for r in run.rounds), key
         assert costs.rounds == len(run.rounds) == 2
         assert 0 < costs.real_tokens <= costs.padded_tokens
+        assert costs.padding_waste == costs.padded_tokens / costs.real_tokens
         assert 0 < costs.device_seconds <= costs.wall_seconds
         assert costs.evaluation_seconds > 0 and costs.peak_memory_bytes > 10**8
     federated, central = finished
