@@ -1,7 +1,8 @@
 """A job in FedML: its simulators `sp` (one process) and `MPI` with FedAvg_seq (several).
 
-python -m benchmarks.peers.fedml_run JOB RESULTS, in the environment `fedml`: padded batches in `sp`;
-mpiexec -n 3 python -m benchmarks.peers.fedml_run JOB RESULTS: texts, a server and two workers.
+In the environment `fedml`: python -m benchmarks.peers.fedml_run JOB RESULTS for padded batches,
+in `sp`; mpiexec -n 3 python -m benchmarks.peers.fedml_run JOB RESULTS for texts, in a server and
+two workers.
 
 FedAvg_seq ("Parrot") is what FedML offers for many clients on few processes: every worker trains
 its share of the cohort one after another and adds it up. `sp` takes no trainer of one's own; it is

@@ -16,13 +16,31 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MessageType, MetricRecord, RecordDict
+from flwr.app import (
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Message,
+    MessageType,
+    MetricRecord,
+    RecordDict,
+)
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
-from benchmarks.peers.job import Job, Result, Work, arguments, clock, evaluate, finish, the_job, train
+from benchmarks.peers.job import (
+    Job,
+    Result,
+    Work,
+    arguments,
+    clock,
+    evaluate,
+    finish,
+    the_job,
+    train,
+)
 
 client_app = ClientApp()
 
@@ -48,7 +66,7 @@ def resident_model(folder: str) -> Any:
 
 
 class Cohorts(FedAvg):
-    """FedAvg that notes when its rounds begin, and trains the given clients where they are given."""
+    """FedAvg that notes when rounds begin, and trains the cohorts of the job where it has them."""
 
     def __init__(self, job: Job, result: Result) -> None:
         super().__init__(

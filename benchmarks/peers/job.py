@@ -163,7 +163,8 @@ class Job:
 
     def evaluates(self, round: int) -> bool:
         """Whether validation is scored after a round (from 1)."""
-        return not self.padded and (round % self.evaluation_every == 0 or round == self.rounds)
+        due = round % self.evaluation_every == 0 or round == self.rounds
+        return not self.padded and round > 0 and due
 
 
 def train(model: Any, data: Iterable[Batch], job: Job) -> Work:

@@ -18,14 +18,14 @@ from pfl.aggregate.simulate import SimulatedBackend
 from pfl.aggregate.weighting import WeightByDatapoints
 from pfl.algorithm.base import NNAlgorithmParams
 from pfl.algorithm.federated_averaging import FederatedAveraging
-from pfl.callback.central_evaluation import CentralEvaluationCallback
 from pfl.callback.base import TrainingProcessCallback
+from pfl.callback.central_evaluation import CentralEvaluationCallback
 from pfl.data.dataset import Dataset
 from pfl.data.federated_dataset import FederatedDataset
 from pfl.data.pytorch import PyTorchDataDataset
 from pfl.data.sampling import get_user_sampler
 from pfl.hyperparam import NNEvalHyperParams, NNTrainHyperParams
-from pfl.metrics import Metrics, StringMetricName, Weighted
+from pfl.metrics import Metrics, StringMetricName, Weighted, get_overall_value
 from pfl.model.pytorch import PyTorchModel
 
 from benchmarks.peers.job import Batch, Job, Result, Work, arguments, clock, finish
@@ -59,7 +59,7 @@ class PaddedBatches(Dataset):
         super().__init__(raw_data=(torch.cat([batch["labels"] for batch in batches]),))
         self._padded = batches
 
-    def iter(self, batch_size: int | None) -> Iterator[Batch]:  # noqa: A003
+    def iter(self, batch_size: int | None) -> Iterator[Batch]:
         yield from self._padded
 
 
@@ -98,7 +98,7 @@ class Rounds(TrainingProcessCallback):
         _, metrics = self.evaluations[split].after_central_iteration(
             Metrics(), model, central_iteration=round
         )
-        return float(metrics.to_simple_dict()["accuracy"])
+        return float(get_overall_value(metrics[StringMetricName("accuracy")]))
 
 
 def texts(job: Job, split: str, examples: Any, **options: Any) -> PyTorchDataDataset:
