@@ -139,7 +139,7 @@ def main() -> None:
         num_supernodes=supernodes(job),
         backend_config={
             "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-            "init_args": {"num_cpus": job.cores},
+            "init_args": {"num_cpus": 1} if job.padded else {},  # one actor, or one per core
         },
     )
 

@@ -12,7 +12,9 @@ from fednlp.experiment import Experiment
 
 PEERS = [
     pytest.param(
-        arm, marks=pytest.mark.skipif(arm.missing, reason="no environment: run `make peers`")
+        arm,
+        id=arm.name,
+        marks=pytest.mark.skipif(arm.missing, reason="no environment: run `make peers`"),
     )
     for arm in (PFL, FLWR, FEDML)
 ]
