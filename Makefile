@@ -1,10 +1,10 @@
 # `make bench` (the main job on the embedded data) and `make test`. `make fuzz` tries to break every
 # reader, card, configuration, run folder and model folder. `make flower` makes the environment of a
-# peer, for its tests and its benchmark.
+# peer, for its tests and its benchmark; `make peers` those of all peers (5 GB).
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench test fuzz lint flower clean
+.PHONY: bench test fuzz lint flower peers clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml
@@ -31,6 +31,9 @@ fuzz: .venv/installed
 
 flower:
 	PYTHON=$(PYTHON) sh benchmarks/peers/setup.sh flwr-datasets
+
+peers: flower
+	for peer in flwr pfl fedml; do PYTHON=$(PYTHON) sh benchmarks/peers/setup.sh $$peer || exit; done
 
 clean:
 	rm -rf .venv .venv-peers runs

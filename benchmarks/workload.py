@@ -61,7 +61,14 @@ class Workload(Experiment):
         )
 
 
-def workload(model: str = BERT, *, smoke: bool = False, rounds: int = 1, **client: Any) -> Workload:
+def workload(
+    model: str = BERT,
+    *,
+    smoke: bool = False,
+    rounds: int = 1,
+    dropout: float | None = None,
+    **client: Any,
+) -> Workload:
     """100 clients, 10 per round, batch 8, at most 256 tokens; `client`: its section."""
     dataset: dict[str, Any] = {"name": "20newsgroups"}
     if smoke or places.data_root() is None:
@@ -70,7 +77,7 @@ def workload(model: str = BERT, *, smoke: bool = False, rounds: int = 1, **clien
         dataset["sizes"] = {"train": train, "validation": 16, "test": 16}
     data = {
         "dataset": dataset,
-        "model": "tiny" if smoke else model,
+        "model": {"name": "tiny" if smoke else model, "dropout": dropout},
         "partition": {"name": "uniform", "clients": 8 if smoke else CLIENTS},
         "client": {"batch_size": BATCH, **client},
         "sampling": {"clients_per_round": 2 if smoke else PER_ROUND},
@@ -100,17 +107,22 @@ class _Rounds(Progress):
             raise _Enough
 
 
-def run_rounds(experiment: Experiment, before: Callable[[int], None]) -> list[dict[str, Any]]:
+def run_rounds(
+    experiment: Experiment,
+    before: Callable[[int], None],
+    after: Callable[[RunFolder], None] = lambda run: None,
+) -> list[dict[str, Any]]:
     """The harness's own round loop with its run folder, for all rounds but the last.
 
     `before(r)` is called at the start of every round, the last included: what lies between two
     calls is a whole round with its log line, digest and checkpoint. Nothing is validated.
-    Returns the records of the rounds.
+    `after` is given the run folder, which is gone afterwards. Returns the records of the rounds.
     """
     last = experiment.config.rounds - 1
     with TemporaryDirectory() as folder, RunFolder(Path(folder)) as run:
         with suppress(_Enough):
             Federation(experiment, run, _Rounds(last, before)).run()
+        after(run)
         return run.rounds()
 
 

@@ -111,7 +111,7 @@ def refusal(done):
 
 
 def test_setup_says_in_one_line_what_is_wrong(tmp_path):
-    assert "known: flwr-datasets" in refusal(setup(tmp_path, "flowers"))
+    assert "known: flwr-datasets flwr pfl fedml" in refusal(setup(tmp_path, "flowers"))
     assert "set PYTHON" in refusal(setup(tmp_path, PYTHON="no-python-here"))
     old = tmp_path / "old-python"
     old.write_text('#!/bin/sh\ncase "$2" in *version_info*) exit 1 ;; esac\n')
