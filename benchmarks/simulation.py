@@ -11,7 +11,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmarks.report import Report, arguments
-from benchmarks.simulation_rows import same_batches, usual_loop, whole_job
+from benchmarks.simulation_rows import (
+    client_overhead,
+    same_batches,
+    usual_loop,
+    whole_job,
+    workers,
+)
 from benchmarks.simulation_rows.section import Section
 
 
@@ -25,6 +31,8 @@ class Row(NamedTuple):
 ROWS = {
     "same-batches": Row(same_batches.section, 3),
     "usual-loop": Row(usual_loop.section, 3),
+    "workers": Row(workers.section, 3),
+    "client-overhead": Row(client_overhead.section, 3),
     "whole-job": Row(whole_job.section, 2),
 }
 

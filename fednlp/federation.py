@@ -50,7 +50,7 @@ class Federation:
         )
         weights, server = self._restore()
         for round in range(self.folder.manifest.completed, config.rounds):
-            cohort = self._cohort(round)
+            cohort = self.cohort(round)
             self.progress.round(round, len(cohort))
             outcome = self.engine.run_round(
                 round, weights, server, cohort, self.progress.client_done
@@ -96,7 +96,8 @@ class Federation:
         server = {k.removeprefix("server/"): v for k, v in state.items() if k.startswith("server/")}
         return state["weights"], server
 
-    def _cohort(self, round: int) -> list[Assignment]:
+    def cohort(self, round: int) -> list[Assignment]:
+        """The clients of a round (from 0), drawn from its stream."""
         train, assignments = self.experiment.partition.splits["train"], []
         for position in self.sampler.cohort(round):
             client = int(self.sampler.clients[position])

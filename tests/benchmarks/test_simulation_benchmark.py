@@ -29,7 +29,14 @@ def test_without_peers_it_shows_ours_and_says_who_is_missing(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    for row in ("| ours |", "| bare loop |", "| the usual way |", "| ours, again |"):
+    for row in (
+        "| ours |",
+        "| bare loop |",
+        "| the usual way |",
+        "| ours, again |",
+        "| 2 workers, 1 thread each |",
+        "| all beside arithmetic |",
+    ):
         assert row in done.stdout
     for peer in ("pfl", "flwr", "fedml"):
         assert done.stdout.count(f"{peer}: no environment, run `make peers`") == 2
