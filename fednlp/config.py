@@ -181,9 +181,12 @@ class EvaluationConfig(Section):
 
 
 class EngineConfig(Section):
+    """together: clients that are trained at once; 1: one by one."""
+
     name: Literal["local"] = "local"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(gt=0, le=1024)] | None = None
+    together: Annotated[int, Field(gt=0, le=1024)] | Literal["auto"] = "auto"
 
 
 class CheckpointConfig(Section):

@@ -27,6 +27,7 @@ from fednlp.local_training import LocalTrainer
 from fednlp.partitions.build import build_partition, check_partition
 from fednlp.random_streams import generator, integer_seed
 from fednlp.sampling import Sampler, make_sampler
+from fednlp.together.choice import Together, choose
 from partitioners.partition import Partition
 from tasks import TASKS
 from tasks.data import Corpus, check_request, load_corpus
@@ -172,6 +173,11 @@ class Experiment:
         wanted = self.config.evaluation.validation_examples or usual
         order = generator(0, "validation subset").permutation(count)
         return np.sort(order[:wanted])
+
+    @cached_property
+    def together(self) -> Together:
+        """How many clients of a cohort are trained at once."""
+        return choose(self.config, self.trainer())
 
     def trainer(self) -> LocalTrainer:
         return LocalTrainer(

@@ -25,6 +25,7 @@ from fednlp.errors import UserError
 from fednlp.hooks import blaming
 from fednlp.local_training import Work
 from fednlp.nonfinite import FIX
+from fednlp.together.runner import TogetherRunner
 
 
 @dataclass
@@ -49,6 +50,7 @@ class LocalEngine:
     load_state: Callable[[int, int], State]  # client, round -> its state before this round
     store_state: Callable[[int, int, State], None]  # client, round, new state
     skip_nonfinite: bool = False
+    together: TogetherRunner | None = None  # None: one by one
 
     def run_round(
         self,
@@ -99,6 +101,14 @@ class LocalEngine:
 
     def _uploads(self, sent: Broadcast, cohort: list[Assignment]) -> Iterator[Upload]:
         """In cohort order."""
-        for assignment in cohort:
-            state = self.load_state(assignment.client, sent.round)
-            yield self.runner.run(sent, assignment, state)
+        if self.together is None:
+            for assignment in cohort:
+                yield self.runner.run(sent, assignment, self._state(sent, assignment))
+            return
+        for begin in range(0, len(cohort), self.together.window):
+            window = cohort[begin : begin + self.together.window]
+            states = [self._state(sent, assignment) for assignment in window]
+            yield from self.together.run_many(sent, window, states)
+
+    def _state(self, sent: Broadcast, assignment: Assignment) -> State:
+        return self.load_state(assignment.client, sent.round)
