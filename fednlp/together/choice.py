@@ -47,4 +47,4 @@ def choose(config: RunConfig, trainer: LocalTrainer) -> Together:
 
 def automatic(trainer: LocalTrainer) -> int:
     """The number for `auto`."""
-    raise NotImplementedError
+    return 1

@@ -1,0 +1,151 @@
+"""Clients of a round trained together against one by one.
+
+One sample is a cohort of 32 clients with 20 examples each, through `ClientRunner.run` one after
+the other, or through `TogetherRunner.run_many` with K clients at once: planning, gathering,
+training and encoding, all as in a round. Both sides use the harness as it is, with its own kernels
+and, one by one, the embedding cut to the rows that occur. Dropout is on; without it both must end
+at the same weights, which is checked before the clock starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from algorithms import ClientOptimizer, FedAvg
+from benchmarks.overhead import without_dropout
+from benchmarks.report import Report, arguments, machine, table
+from benchmarks.timing import Sample, Stopwatch, alternate, ratio, seconds
+from benchmarks.workload import BERT, Workload
+from fednlp import config as configuration
+from fednlp import places
+from fednlp.engines.client import Assignment, Broadcast, ClientRunner, Upload
+from fednlp.experiment import prepare_process
+from fednlp.hooks import Hooks
+from fednlp.together.choice import automatic
+from fednlp.together.runner import TogetherRunner
+from fednlp.together.trainer import TogetherTrainer
+
+COHORT, EXAMPLES, BATCH = 32, 20, 8
+TOLERANCE = 1e-3  # of the change of the weights
+AT_ONCE = (1, 2, 4, 8, 16, 32)
+CASES = [("tiny", 32), ("tiny", 128), ("mini", 32), ("mini", 128), (BERT, 32), (BERT, 128)]
+
+
+class Cohorts:
+    """Cohorts of one workload, one by one or together."""
+
+    def __init__(self, model: str, length: int, cohort: int, smoke: bool) -> None:
+        self.experiment = Workload(configuration.build(_configuration(model, length, smoke), "benchmark"))
+        prepare_process(self.experiment.config)
+        self.cohort = cohort
+        self.trainer = self.experiment.trainer()
+        client = self.experiment.config.client
+        self.runner = ClientRunner(
+            self.trainer, Hooks(FedAvg()), ClientOptimizer(client.optimizer, client.lr), rounds=1
+        )
+
+    def alone(self) -> Callable[[int], list[Upload]]:
+        def run(repetition: int) -> list[Upload]:
+            sent, assignments = self._round(repetition)
+            return [self.runner.run(sent, assignment, {}) for assignment in assignments]
+
+        return run
+
+    def together(self, clients: int) -> tuple[Callable[[int], list[Upload]], TogetherTrainer]:
+        trainer = TogetherTrainer(self.trainer, clients)
+        runner = TogetherRunner(self.runner, trainer)
+
+        def run(repetition: int) -> list[Upload]:
+            sent, assignments = self._round(repetition)
+            uploads = []
+            for begin in range(0, len(assignments), runner.window):
+                window = assignments[begin : begin + runner.window]
+                uploads += runner.run_many(sent, window, [{} for _ in window])
+            return uploads
+
+        return run, trainer
+
+    def _round(self, repetition: int) -> tuple[Broadcast, list[Assignment]]:
+        weights = self.experiment.initial_weights
+        shares = self.experiment.partition.splits["train"]
+        first = repetition * self.cohort
+        clients = [(first + k) % self.experiment.partition.clients for k in range(self.cohort)]
+        assignments = [Assignment(k, shares.client(k), 1.0) for k in clients]
+        return Broadcast(0, weights, {"weights": weights}), assignments
+
+    def check(self, run: Callable[[int], list[Upload]], trainer: TogetherTrainer) -> None:
+        """A comparison of different work does not count."""
+        with without_dropout(self.trainer.model.module), without_dropout(trainer.module):
+            expected, found = _deltas(self.alone()(0)), _deltas(run(0))
+        change = float((found - expected).norm() / expected.norm())
+        if not change < TOLERANCE:
+            raise SystemExit(f"together: the arms differ by {change:.2g} of their change")
+
+
+def _configuration(model: str, length: int, smoke: bool) -> dict[str, Any]:
+    clients = 4 * COHORT
+    dataset: dict[str, Any] = {"name": "20newsgroups", "limit": {"train": clients * EXAMPLES}}
+    if smoke or places.data_root() is None:
+        dataset = {"name": "synthetic_topics"}
+        dataset["sizes"] = {"train": clients * EXAMPLES, "validation": 16, "test": 16}
+    return {
+        "dataset": dataset,
+        "model": model,
+        "partition": {"name": "uniform", "clients": clients},
+        "client": {"batch_size": BATCH},
+        "tokens": {"max_length": length},
+        "centralized": {"budget": "none"},
+    }
+
+
+def _deltas(uploads: list[Upload]) -> Tensor:
+    return torch.stack([upload.decoded["delta"] for upload in uploads])
+
+
+def _timed(run: Callable[[int], list[Upload]], repetition: int) -> Sample:
+    watch = Stopwatch()
+    run(repetition)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return watch.stop()
+
+
+def main() -> None:
+    options = arguments(str(__doc__).splitlines()[0], repetitions=10).parse_args()
+    repetitions, rows, facts = 2 if options.smoke else options.repetitions, [], {}
+    at_once, cohort = (AT_ONCE[:3], 4) if options.smoke else (AT_ONCE, COHORT)
+    for model, length in CASES[:1] if options.smoke else CASES:
+        cohorts = Cohorts(model, length, cohort, options.smoke)
+        experiment = cohorts.experiment
+        arms = {"alone": partial(_timed, cohorts.alone())}
+        for clients in at_once:
+            run, trainer = cohorts.together(clients)
+            cohorts.check(run, trainer)
+            arms[str(clients)] = partial(_timed, run)
+        title = f"{experiment.model_card.name}, length {length}"
+        samples = alternate(arms, repetitions, warm_up=1, title=title)
+        ratios = [str(ratio(samples["alone"], samples[str(k)])) for k in at_once]
+        each = f"{seconds(samples['alone']) / cohort * 1e3:.1f}"
+        size = f"{experiment.model.weights.numel():,}"
+        rows.append([title, size, each, *ratios, str(automatic(cohorts.trainer))])
+        facts = facts or machine(experiment)
+    report = Report("together", "Clients trained together against one by one", facts)
+    columns = [f"K = {k}" for k in at_once]
+    report.parts += [
+        f"Times as fast as one by one, with K clients at once. Target: 1.5 for tiny at length 32. "
+        f"Cohorts of {cohort} clients with {EXAMPLES} examples, batch {BATCH}, AdamW, clipping, "
+        f"{cohorts.experiment.config.dataset.name}; median of {repetitions} ratios within a "
+        "repetition (quartiles). The last column is what `engine.together: auto` takes; 1 is one "
+        "by one. Without dropout both end at the same weights (checked beforehand).",
+        table(["model", "weights", "one by one, ms per client", *columns, "auto"], rows),
+    ]
+    report.publish(options.write)
+
+
+if __name__ == "__main__":
+    main()
