@@ -40,7 +40,9 @@ class Cohorts:
     """Cohorts of one workload, one by one or together."""
 
     def __init__(self, model: str, length: int, cohort: int, smoke: bool) -> None:
-        self.experiment = Workload(configuration.build(_configuration(model, length, smoke), "benchmark"))
+        self.experiment = Workload(
+            configuration.build(_configuration(model, length, smoke), "benchmark")
+        )
         prepare_process(self.experiment.config)
         self.cohort = cohort
         self.trainer = self.experiment.trainer()
@@ -132,7 +134,7 @@ def main() -> None:
         ratios = [str(ratio(samples["alone"], samples[str(k)])) for k in at_once]
         each = f"{seconds(samples['alone']) / cohort * 1e3:.1f}"
         size = f"{experiment.model.weights.numel():,}"
-        rows.append([title, size, each, *ratios, str(automatic(cohorts.trainer))])
+        rows.append([title, size, each, *ratios, str(automatic(cohorts.trainer, cohort))])
         facts = facts or machine(experiment)
     report = Report("together", "Clients trained together against one by one", facts)
     columns = [f"K = {k}" for k in at_once]

@@ -51,20 +51,23 @@ def clients_module(model: FlatModel, rows: ModelRows) -> Any:
         for name, parameter in original.named_parameters()
         if parameter.requires_grad
     }
-    for (name, before), after in zip(original.named_modules(), module.modules(), strict=True):
+    reached: set[int] = set()
+    for before, after in zip(original.modules(), module.modules(), strict=True):
         parameters = dict(before.named_parameters(recurse=False))
-        if not any(p.requires_grad for p in parameters.values()):
-            continue
         kind = _kind(before)
-        if kind is None:
-            raise NotTogether(f"{name} is a {type(before).__name__}")
-        target: Any = after
-        target.__class__ = kind
-        target.rows = rows
-        if isinstance(target, ClientsEmbedding):
-            target.part = parts[id(before.weight)]
+        if kind is None or not any(p.requires_grad for p in parameters.values()):
+            continue
+        reached.update(map(id, parameters.values()))
+        layer: Any = after
+        layer.__class__ = kind
+        layer.rows = rows
+        if isinstance(layer, ClientsEmbedding):
+            layer.part = parts[id(before.weight)]
         else:
-            target.own = {n: Parameter(p, rows, parts.get(id(p))) for n, p in parameters.items()}
+            layer.own = {n: Parameter(p, rows, parts.get(id(p))) for n, p in parameters.items()}
+    for name, owner in original.named_modules():  # some hold what a layer of theirs holds too
+        if any(id(p) in parts and id(p) not in reached for p in owner.parameters(recurse=False)):
+            raise NotTogether(f"{name} is a {type(owner).__name__}")
     return module.train()
 
 
@@ -76,6 +79,6 @@ def _kind(layer: nn.Module) -> type[nn.Module] | None:
             return None
         if cls.__name__ in _AROUND_AN_EMBEDDING:
             return type(cls.__name__, (cls, ClientsEmbedding), {})
-    if isinstance(layer, nn.LayerNorm) and layer.bias is None:
+    if isinstance(layer, nn.LayerNorm) and getattr(layer, "bias", None) is None:
         return None
     return _KINDS.get(cls)

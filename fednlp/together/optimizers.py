@@ -21,14 +21,16 @@ class RowsOptimizer:
     """
 
     def __init__(self, rows: ModelRows, decayed: int, settings: ClientConfig) -> None:
-        self._settings = settings
-        groups = ((slice(0, decayed), settings.weight_decay), (slice(decayed, None), 0.0))
-        self._groups = [_Group(rows, part, decay) for part, decay in groups]
+        kind = _AdamW if settings.optimizer == "adamw" else _SGD
+        self._groups: list[_AdamW | _SGD] = [
+            kind(rows, slice(0, decayed), settings.weight_decay, settings.momentum),
+            kind(rows, slice(decayed, None), 0.0, settings.momentum),
+        ]
 
     def begin(self) -> None:
         """A fresh optimizer."""
         for group in self._groups:
-            group.begin(self._settings)
+            group.begin()
 
     def step(self, rates: Sequence[float]) -> None:
         """One step of the first rows, each at its own rate."""
@@ -37,60 +39,37 @@ class RowsOptimizer:
             clients[rate].append(client)
         for group in self._groups:
             for rate, chosen in clients.items():
-                group.step(self._settings, rate, chosen)
+                group.step(rate, chosen)
 
 
 class _Group:
     """One slice of all rows. weights, gradients: K views each."""
 
-    def __init__(self, rows: ModelRows, part: slice, decay: float) -> None:
-        self.decay = decay
+    def __init__(self, rows: ModelRows, part: slice, decay: float, momentum: float) -> None:
         self.weights = list(rows.weights[:, part].unbind())
         self.gradients = list(rows.gradient[:, part].unbind())
-        self.first: list[Tensor | None] = [None] * len(self.weights)  # moments, made when needed
-        self.second: list[Tensor] = []
-        self.steps: list[Tensor] = []
+        self.decay, self.momentum = decay, momentum
 
-    def begin(self, settings: ClientConfig) -> None:
-        count = len(self.weights)
-        if settings.optimizer == "sgd":
-            self.first = [None] * count
-            return
-        if self.second:
-            torch._foreach_zero_([*self.first, *self.second, *self.steps])
-            return
-        self.first = [torch.zeros_like(w) for w in self.weights]
-        self.second = [torch.zeros_like(w) for w in self.weights]
-        device = self.weights[0].device
-        self.steps = [torch.zeros((), dtype=torch.float32, device=device) for _ in range(count)]
 
-    def step(self, settings: ClientConfig, rate: float, chosen: list[int]) -> None:
-        weights, gradients, first = (
-            [values[k] for k in chosen] for values in (self.weights, self.gradients, self.first)
-        )
-        if settings.optimizer == "sgd":
-            sgd(
-                weights,
-                gradients,
-                first,
-                fused=True,
-                weight_decay=self.decay,
-                momentum=settings.momentum,
-                lr=rate,
-                dampening=0.0,
-                nesterov=False,
-                maximize=False,
-            )
-            for client, buffer in zip(chosen, first, strict=True):
-                self.first[client] = buffer
-            return
+class _AdamW(_Group):
+    def __init__(self, rows: ModelRows, part: slice, decay: float, momentum: float) -> None:
+        super().__init__(rows, part, decay, momentum)
+        self.first, self.second = ([torch.zeros_like(w) for w in self.weights] for _ in range(2))
+        self.steps = [torch.zeros((), device=w.device) for w in self.weights]
+
+    def begin(self) -> None:
+        torch._foreach_zero_([*self.first, *self.second, *self.steps])
+
+    def step(self, rate: float, chosen: list[int]) -> None:
+        values = (self.weights, self.gradients, self.first, self.second, self.steps)
+        weights, gradients, first, second, steps = ([v[k] for k in chosen] for v in values)
         adamw(
             weights,
             gradients,
             first,
-            [self.second[k] for k in chosen],
+            second,
             [],
-            [self.steps[k] for k in chosen],
+            steps,
             fused=True,
             amsgrad=False,
             beta1=0.9,
@@ -100,3 +79,25 @@ class _Group:
             eps=1e-8,
             maximize=False,
         )
+
+
+class _SGD(_Group):
+    def begin(self) -> None:
+        self.buffers: list[Tensor | None] = [None] * len(self.weights)
+
+    def step(self, rate: float, chosen: list[int]) -> None:
+        buffers = [self.buffers[k] for k in chosen]
+        sgd(
+            [self.weights[k] for k in chosen],
+            [self.gradients[k] for k in chosen],
+            buffers,
+            fused=True,
+            weight_decay=self.decay,
+            momentum=self.momentum,
+            lr=rate,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
+        for client, buffer in zip(chosen, buffers, strict=True):
+            self.buffers[client] = buffer

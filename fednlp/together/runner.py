@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from algorithms.algorithm import State
 from fednlp.engines.client import Asked, Assignment, Broadcast, ClientRunner, Learned, Upload
 from fednlp.together.meeting import meet
 from fednlp.together.trainer import TogetherTrainer
-
 
 _GROUPS = 4
 
@@ -46,10 +47,10 @@ class TogetherRunner:
         return uploads
 
     def _train(self, asked: Sequence[Asked]) -> list[Learned]:
-        """In groups of similar numbers of steps."""
-        order = sorted(range(len(asked)), key=lambda k: asked[k].course.steps)
-        most, found = self.trainer.rows.clients, {}
-        for begin in range(0, len(order), most):
-            group = order[begin : begin + most]
-            found.update(zip(group, self.trainer.train([asked[k] for k in group]), strict=True))
+        """In groups of similar numbers of steps, as few and as equal as can be."""
+        order = np.argsort([one.course.steps for one in asked], kind="stable")
+        found: dict[int, Learned] = {}
+        for group in np.array_split(order, -(-len(asked) // self.trainer.rows.clients)):
+            learned = self.trainer.train([asked[k] for k in group])
+            found.update(zip(group.tolist(), learned, strict=True))
         return [found[k] for k in range(len(asked))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,9 @@ import pytest
 import torch
 from harness import DATASETS
 
-from algorithms import FedAvg
-from fednlp import config as configuration
-from fednlp.components import build_algorithm, client_optimizer
-from fednlp.engines.client import Assignment, Broadcast, ClientRunner
+from algorithms import ALGORITHMS, FedAvg
+from fednlp.components import client_optimizer
+from fednlp.engines.client import Asked, Assignment, Broadcast, ClientRunner
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
@@ -175,13 +175,17 @@ def test_dropout_differs_between_clients_and_repeats(small_config):
     experiment = build(small_config, **{"model.dropout": 0.3, "client.lr": 0.1})
     rounds = Rounds(experiment)
     asked = rounds.trainer.course(np.arange(16), round=0, client=0)
-    from fednlp.engines.client import Asked
-
     trainings = [Asked(asked, rounds.start, None)] * 3
     ends = [rounds.together.trainer.train(trainings) for _ in range(2)]
     first, second = ([learned.weights for learned in end] for end in ends)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert not torch.equal(first[0], first[1]) and not torch.equal(first[1], first[2])
+
+
+def test_dropout_of_a_client_by_itself_is_the_same(small_config):
+    """A group of one draws from its client's own stream, in the same shapes."""
+    experiment = build(small_config, **{"model.dropout": 0.3, "client.lr": 0.1})
+    Rounds(experiment, clients=1).compare(EXACT)
 
 
 def test_dropout_leaves_torchs_generator_alone(small_config):
@@ -235,8 +239,6 @@ class Trips(FedAvg):
 
 @pytest.mark.parametrize("hook", ["correct", "shape", "update"])
 def test_an_error_names_the_client_and_the_hook_as_one_by_one(hook, small_config):
-    import threading
-
     rounds, messages = Rounds(build(small_config), method=Trips(hook=hook)), []
     for together in (False, True):
         with pytest.raises(UserError) as error:
@@ -264,7 +266,4 @@ class Explodes(FedAvg):
 
 
 def test_published_methods_are_all_here():
-    from algorithms import ALGORITHMS
-
     assert {name for name, _ in METHODS} == ALGORITHMS.keys()
-    assert build_algorithm and configuration  # the harness's own way to make them
