@@ -12,7 +12,7 @@ from torch import nn
 from fednlp.engines.client import Asked
 from fednlp.experiment import Experiment
 from fednlp.together.module import NotTogether
-from fednlp.together.trainer import TogetherTrainer, clip_
+from fednlp.together.trainer import TogetherTrainer
 
 ENCODERS = ("bert", "distilbert", "roberta", "albert")
 SIZES = {"layers": 2, "hidden": 16, "heads": 2, "intermediate": 32, "max_positions": 64}
@@ -141,14 +141,3 @@ def test_a_weight_read_around_its_layer_is_found(how, experiment, monkeypatch):
         return
     with pytest.raises(NotTogether, match="do not read all of their weights themselves"):
         TogetherTrainer(parts.trainer(), 2)
-
-
-def test_rows_are_clipped_as_torch_clips():
-    rows = torch.randn(3, 40) * torch.tensor([[10.0], [1e-3], [1.0]])
-    expected = rows.clone()
-    for row in expected:
-        leaf = nn.Parameter(torch.zeros(40))
-        leaf.grad = row
-        nn.utils.clip_grad_norm_([leaf], 0.7)
-    clip_(rows, 0.7)
-    torch.testing.assert_close(rows, expected, rtol=1e-6, atol=0.0)
