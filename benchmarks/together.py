@@ -149,12 +149,12 @@ def main() -> None:
     report = Report("together", "Clients trained together against one by one", facts)
     columns = [f"K = {k}" for k in shown]
     report.parts += [
-        f"Times as fast as one by one, with K clients at once. Target: 1.5 for tiny at length 32. "
+        "Times as fast as one by one, with K clients at once. Target: 1.5 for tiny at length 32. "
         f"Cohorts of as many clients as the largest K, {EXAMPLES} examples each, batch {BATCH}, "
-        f"AdamW, clipping, "
-        f"{cohorts.experiment.config.dataset.name}; median of {repetitions} ratios within a "
-        "repetition (quartiles). The last column is what `engine.together: auto` takes; 1 is one "
-        "by one. Without dropout both end at the same weights (checked beforehand).",
+        f"AdamW, clipping, {cohorts.experiment.config.dataset.name}; median of {repetitions} "
+        "ratios within a repetition (quartiles). The last column is what `engine.together: auto` "
+        "takes; 1 is one by one. Without dropout both end at the same weights (checked beforehand)."
+        + ("" if torch.cuda.is_available() else " On a GPU: not measured yet."),
         table(["model", "weights", "one by one, ms per client", *columns, "auto"], rows),
     ]
     report.publish(options.write)

@@ -47,9 +47,11 @@ class TogetherTrainer:
         self.rows = ModelRows(trainer.model, clients)
         self.module = clients_module(trainer.model, self.rows)
         self._optimizer = RowsOptimizer(self.rows, trainer.model.decayed, trainer.settings)
-        self._try()
+        self._losses = torch.zeros(clients, device=trainer.model.device)  # over examples
+        self._corrections = torch.zeros_like(self._losses)
+        self._check()
 
-    def _try(self) -> None:
+    def _check(self) -> None:
         """Compares the losses of an example with those of the model itself, for two clients."""
         model, task, rows = self.trainer.model, self.trainer.task, self.rows
         before, store = model.weights.clone(), self.trainer.store
@@ -90,8 +92,8 @@ class TogetherTrainer:
         work = [Work() for _ in asked]
         rates: list[list[float]] = [[] for _ in asked]
         plans = [one.course.batches() for one in asked]
-        self._losses = torch.zeros(count, device=trainer.model.device)
-        self._corrections = torch.zeros(count, device=trainer.model.device)
+        self._losses.zero_()
+        self._corrections.zero_()
         first = asked[0].course
         seed = integer_seed(trainer.seed, f"dropout{first.stream}", *first.coordinates)
         with TorchRandomState(seed, trainer.model.device).active():
@@ -103,9 +105,9 @@ class TogetherTrainer:
                 for k, batch in enumerate(batches):
                     rates[k].append(applied[k])
                     work[k] += Work(batch.examples, 1, batch.real_tokens, padded)
-        sums = zip(self._losses.tolist(), self._corrections.tolist(), strict=True)
-        for done, (loss, correction) in zip(work, sums, strict=True):
-            done.loss_sum, done.correction_sum = loss, correction
+        losses, corrections = self._losses.tolist(), self._corrections.tolist()
+        for k, done in enumerate(work):
+            done.loss_sum, done.correction_sum = losses[k], corrections[k]
         return [Learned(rows.weights[k].clone(), tuple(rates[k]), work[k]) for k in range(count)]
 
     def _step(self, active: list[Asked], batches: list[PlannedBatch], rates: list[float]) -> int:
