@@ -68,6 +68,14 @@ def test_a_run_repeats_itself_with_dropout(small_config, tmp_path):
     assert digests(first) == digests(second)
 
 
+def test_a_longer_run_continues_a_shorter_bit_for_bit(small_config, tmp_path):
+    changes = {**MANY, **ALONE, "engine.together": 4, "model.dropout": 0.1}
+    run(small_config({**changes, "rounds": 1}), tmp_path / "a")
+    continued = run(small_config({**changes, "rounds": 2}), tmp_path / "a")
+    whole = run(small_config({**changes, "rounds": 2}), tmp_path / "b")
+    assert digests(continued) == digests(whole)
+
+
 def test_another_number_is_inexact(small_data, tmp_path):
     config, out = tmp_path / "config.yaml", tmp_path / "runs"
     config.write_text(yaml.safe_dump(small_data(MANY)))
