@@ -187,13 +187,15 @@ class EvaluationConfig(Section):
 class EngineConfig(Section):
     """workers: processes that train clients and score batches. threads: of torch, in each of them.
 
-    See `fednlp.processes` for what `auto` and null become.
+    together: clients that are trained at once; 1: one by one. See `fednlp.processes` and
+    `fednlp.together.choice` for what `auto` and null become.
     """
 
     name: Literal["local"] = "local"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Literal["auto"] | Annotated[int, Field(gt=0, le=1024)] = "auto"
     threads: Annotated[int, Field(gt=0, le=1024)] | None = None
+    together: Annotated[int, Field(gt=0, le=1024)] | Literal["auto"] = "auto"
 
 
 class CheckpointConfig(Section):

@@ -22,18 +22,22 @@ from fednlp.results.files import START_AGAIN, read_json
 from fednlp.results.run_folder import RunFolder
 
 FILE = "environment.json"
-_EXACT = ("device", "threads", "processor", "torch", "transformers", "numpy")
+_EXACT = ("device", "threads", "processor", "together", "torch", "transformers", "numpy")
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scikit-learn", "peft")
 
 
-def environment(experiment: Experiment) -> dict[str, Any]:
-    """Device, threads, versions and commit of this process."""
+def environment(experiment: Experiment, kind: str = "centralized") -> dict[str, Any]:
+    """Device, threads, versions and commit of this process.
+
+    Of a federated run also how many clients are trained at once.
+    """
     device = experiment.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return {
         "device": name,
         "threads": torch.get_num_threads(),
         "processor": processor(),
+        **_together(experiment, kind),
         "cores": os.cpu_count(),
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -42,21 +46,31 @@ def environment(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def begin_environment(folder: RunFolder, experiment: Experiment) -> None:
-    """Records where the first round of a run is made."""
-    folder.write_json(FILE, [{"from_round": 1, **environment(experiment)}])
+def _together(experiment: Experiment, kind: str) -> dict[str, int]:
+    """Only where it is more than one, as in folders that are older than the setting."""
+    clients = experiment.together.clients if kind == "federated" else 1
+    return {"together": clients} if clients > 1 else {}
+
+
+def begin_environment(folder: RunFolder, experiment: Experiment, kind: str) -> None:
+    """Records where the first round of a run is made. kind: federated or centralized."""
+    folder.write_json(FILE, [{"from_round": 1, **environment(experiment, kind)}])
 
 
 def continue_environment(
-    source: RunFolder, target: RunFolder, experiment: Experiment, allow_inexact: bool
+    source: RunFolder,
+    target: RunFolder,
+    experiment: Experiment,
+    kind: str,
+    allow_inexact: bool,
 ) -> None:
     """Records in `target` where the committed rounds of `source` were made and go on from here.
 
     Raises:
-        UserError: the bits could differ, since device, threads, processor or library versions are
-            not those of every committed round.
+        UserError: the bits could differ, since device, threads, processor, library versions or
+            the number of clients trained at once are not those of every committed round.
     """
-    now, completed = environment(experiment), source.manifest.completed
+    now, completed = environment(experiment, kind), source.manifest.completed
     made = [e for e in _recorded(source.path) if e["from_round"] <= completed]
     changed = sorted({change for then in made for change in _changes(then, now)})
     if changed and not allow_inexact:

@@ -28,6 +28,7 @@ from fednlp.partitions.build import build_partition, check_partition
 from fednlp.processes import all_threads, client_threads, worker_count
 from fednlp.random_streams import generator, integer_seed
 from fednlp.sampling import Sampler, make_sampler
+from fednlp.together.choice import Together, choose
 from partitioners.partition import Partition
 from tasks import TASKS
 from tasks.data import Corpus, check_request, load_corpus
@@ -188,6 +189,11 @@ class Experiment:
 
         count = worker_count(self)
         return Workers(self, count, client_threads(self.config.engine)) if count > 1 else None
+
+    @cached_property
+    def together(self) -> Together:
+        """How many clients of a cohort are trained at once."""
+        return choose(self.config, self.trainer())
 
     def trainer(self) -> LocalTrainer:
         return LocalTrainer(

@@ -19,6 +19,7 @@ from fednlp.profile import AGGREGATION, clock
 from fednlp.progress import Progress
 from fednlp.random_streams import torch_generator
 from fednlp.results.run_folder import RunFolder
+from fednlp.together.runner import TogetherRunner
 
 
 class Federation:
@@ -27,17 +28,22 @@ class Federation:
     def __init__(self, experiment: Experiment, folder: RunFolder, progress: Progress) -> None:
         self.experiment, self.folder, self.progress = experiment, folder, progress
         self.method, self.sampler = Hooks(experiment.algorithm), experiment.sampler
+        runner = ClientRunner(
+            experiment.trainer(),
+            self.method,
+            client_optimizer(experiment.config.client),
+            experiment.config.rounds,
+        )
+        together = experiment.together
+        if together.problem:
+            progress.message(together.problem)
         self.engine = LocalEngine(
-            ClientRunner(
-                experiment.trainer(),
-                self.method,
-                client_optimizer(experiment.config.client),
-                experiment.config.rounds,
-            ),
+            runner,
             self._load_client,
             folder.put_client_state,
             experiment.workers,
             skip_nonfinite=experiment.config.client.on_nonfinite == "skip",
+            together=TogetherRunner(runner, together.trainer) if together.trainer else None,
         )
         share = self.sampler.sizes
         self.population_weight = sum(self.method.weight(int(n)) for n in share)

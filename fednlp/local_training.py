@@ -17,13 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fednlp.batch_order import BatchOrder
 from fednlp.config import ClientConfig
+from fednlp.course import WHOLE_RUN, Course, Span
 from fednlp.flat_model import FlatModel
 from fednlp.occurring_rows import OccurringRows, restrict
 from fednlp.profile import ALGORITHM, DATA, FORWARD_BACKWARD, OPTIMIZER, SET_UP, clock
 from fednlp.random_streams import TorchRandomState, integer_seed
-from fednlp.schedule import factor
 from tasks.batches import PlannedBatch
 from tasks.task import Task
 from tasks.token_store import TokenStore
@@ -48,17 +47,6 @@ class Work:
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
         return self
-
-
-@dataclass(frozen=True)
-class Span:
-    """Which part of the schedule a participation covers: rounds [first, first + 1) of `of`."""
-
-    first: int = 0
-    of: int = 1
-
-
-WHOLE_RUN = Span()
 
 
 @dataclass
@@ -94,33 +82,61 @@ class LocalTrainer:
             stream: names a further pass of the same client and round.
             whole_vocabulary: never restrict the embedding to the rows that occur.
         """
-        clock.lap(ALGORITHM)
+        course = self.course(examples, budget, round=round, client=client, span=span, stream=stream)
+        return self.begin(course, start, correct, whole_vocabulary)
+
+    def begin(
+        self,
+        course: Course,
+        start: Tensor,
+        correct: Correction | None = None,
+        whole_vocabulary: bool = False,
+    ) -> Participation:
+        """`participate` for a course."""
         self.model.load(start)
-        budget = budget or len(examples) * self.settings.epochs
         rows = None
         if correct is None and not whole_vocabulary:  # corrections see all weights
-            rows = restrict(self.model, self.store, examples, self.settings)
-        made = Participation(self, examples, budget, correct, (round, client), span, stream, rows)
+            rows = restrict(self.model, self.store, course.examples, self.settings)
+        made = Participation(self, course, correct, rows)
         clock.lap(SET_UP)
         return made
+
+    def course(
+        self,
+        examples: np.ndarray,
+        budget: int | None = None,
+        *,
+        round: int,
+        client: int,
+        span: Span = WHOLE_RUN,
+        stream: str = "",
+    ) -> Course:
+        """What a participation of these arguments goes through."""
+        return Course(
+            self.store,
+            self.settings,
+            self.seed,
+            examples,
+            budget or len(examples) * self.settings.epochs,
+            (round, client),
+            span,
+            stream,
+        )
 
 
 @dataclass
 class Participation:
     trainer: LocalTrainer
-    examples: np.ndarray
-    budget: int
+    course: Course
     correct: Correction | None
-    coordinates: tuple[int, int]
-    span: Span
-    stream: str
     rows: OccurringRows | None = None
     done: Work = field(default_factory=Work)
     rates: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         trainer, settings = self.trainer, self.trainer.settings
-        seed = integer_seed(trainer.seed, f"dropout{self.stream}", *self.coordinates)
+        course = self.course
+        seed = integer_seed(trainer.seed, f"dropout{course.stream}", *course.coordinates)
         self.random_state = TorchRandomState(seed, trainer.model.device)
         decayed = slice(0, trainer.model.decayed) if self.rows is None else self.rows.rest
         leaves = [trainer.model.leaf(decayed)]
@@ -139,10 +155,7 @@ class Participation:
             self.optimizer = torch.optim.SGD(
                 groups, lr=settings.lr, momentum=settings.momentum, fused=True
             )
-        order = BatchOrder(
-            trainer.store, self.examples, settings, trainer.seed, self.coordinates, self.stream
-        )
-        self.planned_steps, self._planned = order.steps(self.budget), iter(order)
+        self._planned = course.batches()
         self._losses = torch.zeros((), device=trainer.model.device)
         self._corrections = torch.zeros((), device=trainer.model.device)
 
@@ -152,7 +165,8 @@ class Participation:
         Returns the work of this stretch. A batch is never cut, so the budget can be passed by
         less than one batch.
         """
-        until = self.budget if until is None else min(until, self.budget)
+        budget = self.course.budget
+        until = budget if until is None else min(until, budget)
         before = Work(**vars(self.done))
         model = self.trainer.model
         model.module.train()
@@ -187,15 +201,11 @@ class Participation:
             loss += partial.detach()
             clock.lap(FORWARD_BACKWARD)
         if self.correct is not None:
-            gradient = model.gradient
-            corrected = self.correct(gradient, model.weights)
-            change = torch.linalg.vector_norm(corrected - gradient)
-            self._corrections += change / torch.linalg.vector_norm(gradient).clamp_min(1e-12)
-            gradient.copy_(corrected)
+            self._corrections += apply(self.correct, model.gradient, model.weights)
             clock.lap(ALGORITHM)
         if settings.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self._leaves, settings.clip_norm)
-        rate = settings.lr * self._rate_factor()
+        rate = self.course.rate(self.done.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
@@ -205,14 +215,6 @@ class Participation:
         self._losses += loss
         self.done += Work(planned.examples, 1, planned.real_tokens, planned.padded_tokens)
         clock.lap(OPTIMIZER)
-
-    def _rate_factor(self) -> float:
-        settings, step = self.trainer.settings, 1.0 / self.planned_steps
-        progress = self.done.steps * step
-        if settings.schedule_span == "run":
-            progress = (self.span.first + progress) / self.span.of
-            step /= self.span.of
-        return factor(settings.schedule, progress, step, settings.warmup)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that is needed to continue: weights, optimizer state, dropout stream, position."""
@@ -244,6 +246,15 @@ class Participation:
         self.done = Work(*counts, *numbers[4:])
         for _ in range(self.done.steps):
             next(self._planned)
+
+
+def apply(correct: Correction, gradient: Tensor, weights: Tensor) -> Tensor:
+    """Corrects a gradient [P] in place; returns |corrected - gradient| / |gradient|."""
+    corrected = correct(gradient, weights)
+    change = torch.linalg.vector_norm(corrected - gradient)
+    ratio = change / torch.linalg.vector_norm(gradient).clamp_min(1e-12)
+    gradient.copy_(corrected)
+    return ratio
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:

@@ -10,7 +10,6 @@ import numpy as np
 from torch import Tensor
 
 from algorithms.algorithm import Client, Correction, State, Trained
-from fednlp.batch_order import BatchOrder
 from fednlp.components import client_optimizer
 from fednlp.config import central_client
 from fednlp.engines.client import payload_bytes
@@ -122,8 +121,8 @@ def _batch_size(experiment: Experiment) -> float:
     client, sample = experiment.config.client, experiment.union[:PROBE_EXAMPLES]
     if client.batch_tokens is None:
         return client.batch_size
-    order = BatchOrder(experiment.stores["train"], sample, client, 0, (0, 0))
-    return len(sample) / len(order.epoch(0))
+    course = experiment.trainer().course(sample, round=0, client=0)
+    return len(sample) / len(course.epoch(0))
 
 
 def _expected_participants(probability: np.ndarray, rounds: int) -> float:

@@ -58,6 +58,10 @@ class Progress:
     def note(self, text: str) -> None:
         self._show(text)
 
+    def message(self, text: str) -> None:
+        """A line that stays."""
+        self._console.print(f"{self._title}: {text}", highlight=False, soft_wrap=True)
+
     def metric(self, value: float) -> None:
         """A validation result, which also ends the round."""
         self._metric = f"validation {value:.3f}"

@@ -98,14 +98,14 @@ def _complete(
             _begin(experiment, identity, folder, kind)
             if donor is not None:
                 with RunFolder(donor) as other:
-                    continue_environment(other, folder, experiment, allow_inexact)
+                    continue_environment(other, folder, experiment, kind, allow_inexact)
                     folder.adopt(other)
         else:
             known = read_identity(path / "identity.json")
             if known != json.loads(json.dumps(identity.as_json())):
                 found = "is of another run than the one that is wanted"
                 raise UserError(str(path / "identity.json"), found, fix=files.START_AGAIN)
-            continue_environment(folder, folder, experiment, allow_inexact)
+            continue_environment(folder, folder, experiment, kind, allow_inexact)
             _describe(experiment, folder, kind)
         if must_stop:
             refuse_skipped(folder.rounds(), path.name)
@@ -139,7 +139,7 @@ def _with_reference(path: Path, result: Result, reference: Reference | None) -> 
 
 def _begin(experiment: Experiment, identity: Identity, folder: RunFolder, kind: str) -> None:
     folder.write_json("identity.json", identity.as_json())
-    begin_environment(folder, experiment)
+    begin_environment(folder, experiment, kind)
     _describe(experiment, folder, kind)
 
 

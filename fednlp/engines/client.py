@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
 
 from algorithms.algorithm import Client, ClientOptimizer, Correction, State, Trained
+from fednlp.course import Course, Span
 from fednlp.hooks import Hooks
-from fednlp.local_training import LocalTrainer, Span, Work
+from fednlp.local_training import LocalTrainer, Work
 from fednlp.nonfinite import nonfinite
 from fednlp.profile import ALGORITHM, SET_UP, clock
 from fednlp.random_streams import torch_generator
@@ -53,6 +55,24 @@ class Upload:
     problem: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A training that a method asks for, from `start` [P]."""
+
+    course: Course
+    start: Tensor
+    correct: Correction | None
+
+
+@dataclass(frozen=True)
+class Learned:
+    """weights: [P], fresh. rates: one per step."""
+
+    weights: Tensor
+    rates: tuple[float, ...]
+    work: Work
+
+
 @dataclass
 class ClientRunner:
     """Runs clients of one federated run, one after another."""
@@ -64,9 +84,19 @@ class ClientRunner:
 
     def run(self, sent: Broadcast, assignment: Assignment, state: State) -> Upload:
         """state: the client's own before this round; its entries may be replaced."""
+        return self.run_by(self._alone, sent, assignment, state)
+
+    def run_by(
+        self,
+        learn: Callable[[Asked], Learned],
+        sent: Broadcast,
+        assignment: Assignment,
+        state: State,
+    ) -> Upload:
+        """`run`, where `learn` does the trainings."""
         began = time.perf_counter()
         place = client_place(assignment.client, sent.round)
-        client, work = self._client(sent, assignment, state)
+        client, work = self._client(learn, sent, assignment, state)
         stateful = bool(state)
         payload = self.method.local_update(client, place)
         kept = client.state if client.state or stateful else None
@@ -84,28 +114,39 @@ class ClientRunner:
             upload.decoded, upload.state = decoded, kept
         return upload
 
-    def _client(self, sent: Broadcast, assignment: Assignment, state: State) -> tuple[Client, Work]:
+    def _alone(self, asked: Asked) -> Learned:
+        clock.lap(ALGORITHM)
+        participation = self.trainer.begin(asked.course, asked.start, asked.correct)
+        work = participation.advance()
+        weights = self.trainer.model.weights.clone()
+        clock.lap(SET_UP)
+        return Learned(weights, tuple(participation.rates), work)
+
+    def _client(
+        self,
+        learn: Callable[[Asked], Learned],
+        sent: Broadcast,
+        assignment: Assignment,
+        state: State,
+    ) -> tuple[Client, Work]:
         """The client as the method sees it, and the work that its trainings add up to."""
         trainer, work, passes = self.trainer, Work(), 0
         place = client_place(assignment.client, sent.round)
 
         def train(start: Tensor, correct: Correction | None) -> Trained:
             nonlocal passes, work
-            participation = trainer.participate(
+            course = trainer.course(
                 assignment.examples,
-                start,
                 round=sent.round,
                 client=assignment.client,
-                correct=self.method.checked(correct, place),
                 span=Span(sent.round, self.rounds),
                 stream=f" {passes}" if passes else "",
             )
             passes += 1
-            work += participation.advance()
-            rates = tuple(participation.rates)
-            weights = trainer.model.weights.clone()
-            clock.lap(SET_UP)
-            return Trained(weights, len(rates), sum(rates), rates)
+            learned = learn(Asked(course, start, self.method.checked(correct, place)))
+            work += learned.work
+            rates = learned.rates
+            return Trained(learned.weights, len(rates), sum(rates), rates)
 
         client = Client(
             index=assignment.client,
@@ -119,6 +160,13 @@ class ClientRunner:
             train=train,
         )
         return client, work
+
+
+def in_turn(done: dict[int, Upload], first: int) -> Iterator[Upload]:
+    """Takes out the uploads of `done` that are next, from position `first` of the cohort."""
+    while first in done:
+        yield done.pop(first)
+        first += 1
 
 
 def client_place(client: int, round: int) -> str:

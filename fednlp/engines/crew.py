@@ -124,7 +124,7 @@ class Crew:
             process.inbox, process.outbox = self._share(files.inbox), self._share(files.outbox)
             process.send(
                 Setup(
-                    config=experiment.config.model_dump_json(),
+                    config=_config(experiment),
                     task=experiment.task.name,
                     labels=experiment.corpus.labels,
                     module=module,
@@ -186,6 +186,14 @@ def crew(count: int) -> Crew:
 def _close() -> None:
     if _crew is not None:
         _crew.close()
+
+
+def _config(experiment: Experiment) -> str:
+    """With the number of clients trained together that this process has found."""
+    engine = {"together": experiment.together.clients}
+    config = experiment.config
+    update = {"engine": config.engine.model_copy(update=engine)}
+    return config.model_copy(update=update).model_dump_json()
 
 
 def _place(experiment: Experiment) -> str | None:

@@ -27,6 +27,7 @@ from fednlp.hooks import blaming
 from fednlp.local_training import Work
 from fednlp.nonfinite import FIX
 from fednlp.profile import AGGREGATION, ALGORITHM, REST, clock
+from fednlp.together.runner import TogetherRunner
 
 if TYPE_CHECKING:
     from fednlp.engines.workers import Workers
@@ -55,6 +56,7 @@ class LocalEngine:
     store_state: Callable[[int, int, State], None]  # client, round, new state
     workers: Workers | None = None
     skip_nonfinite: bool = False
+    together: TogetherRunner | None = None  # None: one by one
 
     def run_round(
         self,
@@ -111,6 +113,9 @@ class LocalEngine:
         """In cohort order."""
         if self.workers is not None:
             yield from self.workers.uploads(sent, cohort, self.load_state)
+            return
+        if self.together is not None:
+            yield from self.together.uploads(sent, cohort, self.load_state)
             return
         for assignment in cohort:
             state = self.load_state(assignment.client, sent.round)

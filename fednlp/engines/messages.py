@@ -13,8 +13,8 @@ from fednlp.engines.client import Assignment
 from fednlp.engines.shared_tensors import Place
 from fednlp.errors import UserError, is_user_error
 
-# How tensors of several origins are told apart in one file.
-WEIGHTS, DECODED, STATE = "/weights", "decoded/", "state/"
+# How tensors of several origins are told apart in one file; names go after the last of these.
+WEIGHTS, DECODED, STATE = "/weights", "decoded", "state"
 Places = dict[str, Place]
 
 
@@ -56,8 +56,10 @@ class Send:
 
 @dataclass(frozen=True)
 class Train:
-    assignment: Assignment
-    state: Places
+    """One client, or several that are trained together; their states lie at "position/name"."""
+
+    assignments: list[Assignment]
+    states: Places
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Predict:
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of a `Train` (an `Upload` whose tensors lie at `places`) or of a `Predict`."""
+    """What a `Train` gives (uploads, whose tensors lie at `places`), or a `Predict`."""
 
     value: Any
     places: Places

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from algorithms.algorithm import State
 from fednlp.components import client_optimizer
 from fednlp.config import RunConfig
 from fednlp.cpu_kernels import use_cpu_kernels
@@ -36,6 +37,7 @@ from fednlp.experiment import Experiment, token_settings
 from fednlp.flat_model import FlatModel
 from fednlp.hooks import Hooks
 from fednlp.profile import EVALUATION, SET_UP, clock
+from fednlp.together.runner import TogetherRunner
 from tasks import TASKS
 from tasks.token_store import TokenStore
 
@@ -66,6 +68,8 @@ class Worker:
             client_optimizer(config.client),
             config.rounds,
         )
+        trainer = experiment.together.trainer
+        self._together = TogetherRunner(self._runner, trainer) if trainer else None
         self._broadcast, self._inbox, self._outbox = (
             SharedTensors(path)
             for path in (setup.files.broadcast, setup.files.inbox, setup.files.outbox)
@@ -86,15 +90,25 @@ class Worker:
             self._sent = Broadcast(message.round, received.pop(WEIGHTS), received)
         return Answer(value, places, peak_memory(), clock.take()[0])
 
-    def _train(self, order: Train) -> tuple[Upload, Places]:
-        """The upload without its tensors, and where they lie in the outbox."""
-        state = self._on_device(self._inbox, order.state)
-        upload = self._runner.run(self._sent, order.assignment, state)
-        tensors = {f"{DECODED}{name}": t for name, t in upload.decoded.items()}
-        tensors |= {f"{STATE}{name}": t for name, t in (upload.state or {}).items()}
+    def _train(self, order: Train) -> tuple[list[Upload], Places]:
+        """The uploads without their tensors, and where these lie in the outbox."""
+        states: list[State] = [{} for _ in order.assignments]
+        for key, tensor in self._on_device(self._inbox, order.states).items():
+            position, _, name = key.partition("/")
+            states[int(position)][name] = tensor
+        if self._together is None:
+            (assignment,), (state,) = order.assignments, states
+            uploads = [self._runner.run(self._sent, assignment, state)]
+        else:
+            uploads = self._together.run_many(self._sent, order.assignments, states)
+        tensors: State = {}
+        for number, upload in enumerate(uploads):
+            for kind, held in ((DECODED, upload.decoded), (STATE, upload.state or {})):
+                tensors |= {f"{number}/{kind}/{name}": t for name, t in held.items()}
         places = self._outbox.put(tensors)
         clock.lap(SET_UP)
-        return replace(upload, decoded={}, state=None if upload.state is None else {}), places
+        bare = [replace(u, decoded={}, state=None if u.state is None else {}) for u in uploads]
+        return bare, places
 
     def close(self) -> None:
         for shared in (self._broadcast, self._inbox, self._outbox):

@@ -16,10 +16,11 @@ import numpy as np
 from torch import Tensor
 
 from algorithms.algorithm import State
-from fednlp.engines.client import Assignment, Broadcast, Upload
+from fednlp.engines.client import Assignment, Broadcast, Upload, in_turn
 from fednlp.engines.crew import Crew, Process, crew
-from fednlp.engines.messages import DECODED, STATE, Answer, Failure, Predict, Train
+from fednlp.engines.messages import DECODED, Answer, Failure, Predict, Train
 from fednlp.profile import AGGREGATION, REST, STARTING, WAITING, clock
+from fednlp.together.runner import groups
 from tasks.batches import evaluation_plan
 
 if TYPE_CHECKING:
@@ -48,26 +49,40 @@ class Workers:
             UserError: of a client's training, in cohort order; a worker that has ended.
         """
         ready = self._begin(sent)
-        store, epochs = self.experiment.stores["train"], self.experiment.config.client.epochs
-        costs = [int(store.example_lengths[a.examples].sum()) * epochs for a in cohort]
+        experiment, sizes = self.experiment, [len(a.examples) for a in cohort]
+        jobs = groups(sizes, experiment.together.clients)
+        store = experiment.stores["train"]
+        costs = [sum(int(store.example_lengths[cohort[k].examples].sum()) for k in j) for j in jobs]
 
-        def send(process: Process, position: int) -> None:
-            assignment = cohort[position]
-            state = load_state(assignment.client, sent.round)
-            process.send(Train(assignment, process.inbox.put(state)))
+        def send(process: Process, number: int) -> None:
+            chosen = [cohort[k] for k in jobs[number]]
+            states: State = {}
+            for position, one in enumerate(chosen):
+                own = load_state(one.client, sent.round)
+                states |= {f"{position}/{name}": tensor for name, tensor in own.items()}
+            process.send(Train(chosen, process.inbox.put(states)))
 
-        def receive(process: Process, answer: Answer) -> Upload:
-            upload: Upload = answer.value
-            device = self.experiment.device
-            for name, tensor in process.outbox.get(answer.places).items():
-                own = tensor.to(device) if device.type != "cpu" else tensor.clone()
-                if name.startswith(DECODED):
-                    upload.decoded[name.removeprefix(DECODED)] = own
-                elif upload.state is not None:
-                    upload.state[name.removeprefix(STATE)] = own
-            return upload
+        done: dict[int, Upload] = {}
+        given = 0
+        results = self._in_order(ready, costs, AHEAD * self.count, send, self._received)
+        for job, uploads in zip(jobs, results, strict=True):
+            done.update(zip(job, uploads, strict=True))
+            for upload in in_turn(done, given):
+                yield upload
+                given += 1
 
-        yield from self._in_order(ready, costs, AHEAD * self.count, send, receive)
+    def _received(self, process: Process, answer: Answer) -> list[Upload]:
+        """The uploads of one or several clients, with copies of their tensors."""
+        uploads: list[Upload] = answer.value
+        device = self.experiment.device
+        for key, tensor in process.outbox.get(answer.places).items():
+            own = tensor.to(device) if device.type != "cpu" else tensor.clone()
+            position, kind, name = key.split("/", 2)
+            upload = uploads[int(position)]
+            held = upload.decoded if kind == DECODED else upload.state
+            assert held is not None
+            held[name] = own
+        return uploads
 
     def predict(self, split: str, weights: Tensor, indices: np.ndarray) -> list:
         """One prediction of `weights` [P] per index [n], from the batches of one process.

@@ -315,6 +315,7 @@ def test_what_can_change_the_result_changes_the_id(changes, finished, small_conf
     [
         {"engine.device": "cpu"},
         {"engine.threads": 1},
+        {"engine.together": 2},
         {"checkpoint.every": 2},
         {"checkpoint.keep_every": 1},
         {"centralized.budget": "converged"},

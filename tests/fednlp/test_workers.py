@@ -60,8 +60,11 @@ def test_two_workers_make_the_bits_of_one(algorithm, small_config, tmp_path):
         {"model.freeze_embeddings": True, "client.optimizer": "adamw", "client.lr": 0.01},
         {"precision": "bf16"},
         {"client.epochs": 2, "client.schedule": "linear", "client.warmup": 0.2},
+        {"engine.together": 2, "algorithm": "scaffold_gradient"},
+        {"engine.together": 2, "algorithm": "ditto", "sampling.clients_per_round": 6},
+        {"client.batch_tokens": 200},
     ],
-    ids=["lora", "frozen", "bf16", "schedule"],
+    ids=["lora", "frozen", "bf16", "schedule", "together", "together with states", "tokens"],
 )
 def test_models_and_settings(changes, small_config, tmp_path):
     assert_same_bits(*both(small_config, tmp_path, changes))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from harness import contents, digests, experiment, run
 
-from fednlp.batch_order import BatchOrder
 from fednlp.identity import centralized_identity, federated_identity
 from fednlp.plan import plan
 
@@ -21,10 +20,9 @@ def test_steps_are_those_that_are_made(changes, budget, small_config):
         examples, parts.initial_weights, round=1, client=2, budget=budget
     )
     work = participation.advance()
-    assert work.steps == participation.planned_steps and work.examples >= budget
-    order = BatchOrder(parts.stores["train"], examples, parts.config.client, 0, (1, 2))
-    assert order.steps(budget) == work.steps
-    batches = iter(order)
+    course = parts.trainer().course(examples, budget, round=1, client=2)
+    assert work.steps == course.steps and work.examples >= budget
+    batches = course.batches()
     made = [next(batches).examples for _ in range(work.steps)]
     assert sum(made) == work.examples and sum(made[:-1]) < budget
 

@@ -1,0 +1,1 @@
+"""Several clients trained at once: weights [K, P], one forward and backward for all of them."""

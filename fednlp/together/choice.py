@@ -1,0 +1,98 @@
+"""How many clients are trained at once.
+
+On a CPU it pays where a step is so small that calling its operations costs as much as their
+arithmetic: `benchmarks/together.py` shows it, and the limits below stay well inside. On a GPU one
+client of a small batch leaves the device idle, and memory is the limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from fednlp.config import RunConfig
+from fednlp.cpu_kernels.linear import NARROW
+from fednlp.local_training import TOKENS_PER_PASS, LocalTrainer
+from fednlp.occurring_rows import WORTH
+from fednlp.together.module import NotTogether
+from fednlp.together.trainer import TogetherTrainer
+
+FEWEST = 4  # clients below which `auto` finds nothing to gain
+GROUPS_ON_A_CPU = 8  # at least, of a cohort
+ON_A_CPU = 16  # at most: more clients gain little and leave the caches
+TOKENS_ON_A_CPU = 8_192  # of all clients in a step, whose activations stay near the processor
+TOKENS_ALONE = 1_024  # of one client in a step, above which arithmetic is all
+ON_A_GPU = 32
+_BYTES_PER_WEIGHT = 4 * 4  # weights, gradient and two moments in float32
+_SHARE = 0.5  # of the free memory
+
+
+@dataclass(frozen=True)
+class Together:
+    """clients: trained at once. trainer: None for one by one. problem: why that, if asked for."""
+
+    clients: int = 1
+    trainer: TogetherTrainer | None = None
+    problem: str = ""
+
+
+def choose(config: RunConfig, trainer: LocalTrainer) -> Together:
+    """What `engine.together` asks for, as far as cohort, model and memory allow."""
+    wanted, cohort = config.engine.together, config.sampling.clients_per_round
+    if wanted == "auto":
+        clients = automatic(trainer, cohort)
+    else:
+        clients = min(wanted, cohort)
+    if clients == 1:
+        return Together()
+    try:
+        return Together(clients, TogetherTrainer(trainer, clients))
+    except NotTogether as reason:
+        return Together(problem=f"clients are trained one by one: {reason}")
+
+
+def automatic(trainer: LocalTrainer, cohort: int) -> int:
+    """The number for `auto`, of `cohort` clients.
+
+    On a CPU a small cohort is left to the worker processes, which share it client by client.
+    """
+    if trainer.model.device.type == "cuda":
+        clients = min(cohort, _on_a_gpu(trainer))
+    else:
+        clients = min(cohort // GROUPS_ON_A_CPU, _on_a_cpu(trainer))
+    return clients if clients >= FEWEST else 1
+
+
+def tokens_of_a_step(trainer: LocalTrainer) -> float:
+    """Tokens of an average batch, without padding."""
+    store = trainer.store
+    total = float(store.row_lengths.sum())
+    if store.target_lengths is not None:
+        total += float(store.target_lengths.sum())
+    return trainer.settings.batch_size * total / max(1, store.examples)
+
+
+def _on_a_cpu(trainer: LocalTrainer) -> int:
+    """1 where one by one has kernels or a cut embedding that together has not."""
+    model, tokens = trainer.model, tokens_of_a_step(trainer)
+    widths = [min(m.in_features, m.out_features) for m in _linear(trainer)]
+    wide = any(width >= NARROW for width in widths)
+    if trainer.precision != "fp32" or wide or model.weights.numel() >= WORTH:
+        return 1
+    return 1 if tokens > TOKENS_ALONE else min(ON_A_CPU, int(TOKENS_ON_A_CPU / tokens))
+
+
+def _on_a_gpu(trainer: LocalTrainer) -> int:
+    """A power of two, so that a little more or less free memory does not change it."""
+    tokens = tokens_of_a_step(trainer)
+    free, _ = torch.cuda.mem_get_info(trainer.model.device)
+    activations = 2 * 4 * sum(m.in_features + m.out_features for m in _linear(trainer))
+    each = _BYTES_PER_WEIGHT * trainer.model.weights.numel() + activations * tokens
+    most = min(ON_A_GPU, _SHARE * free / each, TOKENS_PER_PASS / tokens)
+    return 1 << max(0, int(most).bit_length() - 1)
+
+
+def _linear(trainer: LocalTrainer) -> list[nn.Linear]:
+    return [m for m in trainer.model.module.modules() if isinstance(m, nn.Linear)]

@@ -1,0 +1,93 @@
+"""Clients of a method that are trained together although each is written for itself.
+
+`local_update` calls `client.train` somewhere in its middle. Every client runs in a thread of its
+own up to that call and waits there; when all wait, what they ask for is done at once and they go
+on. Only one thread runs at any time, so nothing here is concurrent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Semaphore, Thread
+
+from fednlp.engines.client import Asked, Learned, Upload
+from fednlp.together.trainer import CorrectionFailed
+
+Work = Callable[[Callable[[Asked], Learned]], Upload]  # is given what does its trainings
+TrainAll = Callable[[Sequence[Asked]], Sequence[Learned]]
+
+
+class _Dismissed(BaseException):
+    """Ends a thread that nobody waits for any more."""
+
+
+class Member:
+    """One client. asked: the training that it waits for. error: what it ended with."""
+
+    def __init__(self, work: Work) -> None:
+        self.asked: Asked | None = None
+        self.error: BaseException | None = None
+        self.upload: Upload | None = None
+        self._answer: Learned | BaseException | None = None
+        self._work, self._go, self._rest = work, Semaphore(0), Semaphore(0)
+        Thread(target=self._run, daemon=True).start()
+
+    def resume(self, answer: Learned | BaseException | None = None) -> None:
+        """Runs it until it asks or ends. answer: what it asked for, or what `train` raises."""
+        self._answer, self.asked = answer, None
+        self._go.release()
+        self._rest.acquire()
+
+    def dismiss(self) -> None:
+        if self.asked is not None:
+            self.resume(_Dismissed())
+
+    def _run(self) -> None:
+        self._go.acquire()
+        try:
+            self.upload = self._work(self._ask)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._rest.release()
+
+    def _ask(self, asked: Asked) -> Learned:
+        self.asked = asked
+        self._rest.release()
+        self._go.acquire()
+        if isinstance(self._answer, BaseException):
+            raise self._answer
+        assert self._answer is not None
+        return self._answer
+
+
+def meet(works: Sequence[Work], train_all: TrainAll) -> list[Upload]:
+    """The uploads of all clients, in their order.
+
+    Raises what the first client to fail raised.
+    """
+    members = [Member(work) for work in works]
+    try:
+        for member in members:
+            _go_on(member)
+        while waiting := [member for member in members if member.asked is not None]:
+            asked = [member.asked for member in waiting if member.asked is not None]
+            try:
+                learned = train_all(asked)
+            except CorrectionFailed as failed:
+                culprit = waiting[[a is failed.asked for a in asked].index(True)]
+                assert failed.__cause__ is not None
+                _go_on(culprit, failed.__cause__)
+                raise failed.__cause__ from None  # it was swallowed
+            for member, answer in zip(waiting, learned, strict=True):
+                _go_on(member, answer)
+    finally:
+        for member in members:
+            member.dismiss()
+    return [member.upload for member in members if member.upload is not None]
+
+
+def _go_on(member: Member, answer: Learned | BaseException | None = None) -> None:
+    member.resume(answer)
+    if member.error is not None:
+        raise member.error
