@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -58,8 +59,7 @@ def export(run_dir: Path, target: Path) -> None:
     module = experiment.model.module
     if experiment.config.model.lora is not None:
         module = merge_lora(module)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         module.save_pretrained(temporary)  # type: ignore[operator]
         experiment.tokenizer[0].save_pretrained(temporary)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ UPDATE = "update this program, or " + START_AGAIN
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes to a temporary name, flushes to the disk, renames."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # a number of its own: two machines that share a disk may both have a process of this number
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "wb") as stream:
+        with open(temporary, "xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -41,6 +43,42 @@ def not_written(path: Path, error: OSError) -> UserError:
         f"cannot be written ({error.strerror or error})",
         fix="free space and run the same command again" if full else "make it writable",
     )
+
+
+def mode_of(path: Path) -> int | None:
+    """The kind and permissions of what is there, if only a link; None if nothing is.
+
+    Raises:
+        UserError: the system does not tell.
+    """
+    try:
+        return os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise not_read(path, error) from None
+
+
+def stands(path: Path) -> bool:
+    """Whether anything is there, if only a link to nothing.
+
+    Raises:
+        UserError: the system does not tell.
+    """
+    return mode_of(path) is not None
+
+
+def refuse_link(path: Path, expected: str) -> None:
+    """Raises UserError for a link: what we write there would take the place of others' files."""
+    if os.path.islink(path):
+        raise UserError(str(path), "is a link", expected, "move it away")
+
+
+def not_read(path: Path, error: OSError) -> UserError:
+    """The one line for a file that the system does not let us read."""
+    closed = error.errno in (errno.EACCES, errno.EPERM)
+    found = f"cannot be read ({error.strerror or error})"
+    return UserError(str(path), found, fix="make it readable" if closed else "")
 
 
 def write_json(path: Path, value: Any) -> None:
