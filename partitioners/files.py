@@ -1,13 +1,34 @@
-"""Writing a file so that a reader sees the old one or the new one, never half."""
+"""Looking at a path before it is read; writing so that a reader sees the old or the new file."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from .errors import PartitionError
+
+Kind = Literal["nothing", "file", "directory", "pipe or device"]
+
+
+def kind_of(path: Path) -> Kind:
+    """What is there, at the end of all links; a link to nothing is nothing.
+
+    Raises:
+        PartitionError: the system does not tell what is there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "nothing"
+    except OSError as error:
+        raise PartitionError(str(path), f"cannot be read ({error.strerror})") from None
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "file" if stat.S_ISREG(mode) else "pipe or device"
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

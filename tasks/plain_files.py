@@ -42,7 +42,11 @@ def unreadable(path: Path, error: OSError, where: str = "", fix: str = "") -> Da
     if not fix and error.errno in (errno.EACCES, errno.EPERM):
         fix = "make it readable"
     reason = error.strerror or str(error)
-    found = f"{path} cannot be read ({reason})" if where else f"cannot be read ({reason})"
+    found = (
+        f"{path} cannot be read ({reason})"
+        if where and str(path) not in where
+        else f"cannot be read ({reason})"
+    )
     return DataError(where or str(path), found, fix=fix or "check the path")
 
 

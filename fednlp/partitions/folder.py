@@ -112,7 +112,7 @@ def write(partition: Partition, folder: Path) -> None:
 
 def require_new(target: Path) -> None:
     """Raises UserError if something is there, if only a link to nothing."""
-    if os.path.lexists(target):
+    if files.stands(target):
         raise UserError(str(target), "exists already", fix="name another one")
 
 

@@ -68,6 +68,18 @@ def stands(path: Path) -> bool:
     return mode_of(path) is not None
 
 
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder, by name.
+
+    Raises:
+        UserError: the system does not tell.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise not_read(folder, error) from None
+
+
 def refuse_link(path: Path, expected: str) -> None:
     """Raises UserError for a link: what we write there would take the place of others' files."""
     if os.path.islink(path):

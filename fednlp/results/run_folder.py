@@ -37,6 +37,7 @@ from fednlp.errors import UserError
 from fednlp.flat_model import digest
 from fednlp.results import files, own_names
 from fednlp.results.schema import Round
+from tasks.plain_files import kind_of
 
 
 @dataclass
@@ -95,10 +96,12 @@ class RunFolder:
         self._log = hashlib.sha256()  # of rounds.jsonl
 
     def __enter__(self) -> RunFolder:
+        kind = kind_of(self.path)
+        if kind not in ("directory", "nothing"):
+            raise UserError(
+                str(self.path), f"is a {kind}", "a run folder or nothing", "move it away"
+            )
         with _told(self.path):
-            if os.path.lexists(self.path) and not self.path.is_dir():
-                expected = "a run folder or nothing"
-                raise UserError(str(self.path), "is no directory", expected, "move it away")
             self.path.mkdir(parents=True, exist_ok=True)
         own_names.require_own(self.path)
         with _told(self.path / own_names.LOCK):
@@ -249,7 +252,7 @@ class RunFolder:
 
     def _recover(self) -> None:
         """Forgets whatever the last commit does not cover, and what a killed write left."""
-        _remove(path for path in _entries(self.path) if own_names.is_temporary(path.name))
+        _remove(path for path in files.entries(self.path) if own_names.is_temporary(path.name))
         path = self.path / own_names.MANIFEST
         if files.stands(path):
             self.manifest = read_manifest(path)
@@ -268,7 +271,7 @@ class RunFolder:
         """Whatever is here without a manifest would be forgotten."""
         left = [path for name in own_names.FILES if files.stands(path := self.path / name)]
         for folder in own_names.FOLDERS:
-            left += [p for p in sorted(_entries(self.path / folder)) if own_names.is_state(p.name)]
+            left += [p for p in files.entries(self.path / folder) if own_names.is_state(p.name)]
         if left:
             found = f"is missing, but there is {left[0].relative_to(self.path)}"
             fix = f"put it back, or {files.START_AGAIN}"
@@ -279,7 +282,7 @@ class RunFolder:
         for folder in own_names.FOLDERS:
             _remove(
                 path
-                for path in _entries(self.path / folder)
+                for path in files.entries(self.path / folder)
                 if f"{folder}/{path.name}" not in names
                 and (own_names.is_state(path.name) or own_names.is_temporary(path.name))
             )
@@ -372,11 +375,6 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise files.not_written(path, error) from None
-
-
-def _entries(folder: Path) -> list[Path]:
-    with _told(folder):
-        return list(folder.iterdir())
 
 
 def _remove(paths: Iterable[Path]) -> None:
