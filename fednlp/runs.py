@@ -81,8 +81,9 @@ def _complete(
     budget: Literal["matched", "converged"] | None = None,
     reference: Reference | None = None,
 ) -> Result:
-    same = [path for path in files.entries(out) if path.name.endswith(f"-{identity.id[:12]}")]
-    path = next(iter(same), out / identity.folder)
+    here = files.entries(out) if files.stands(out) else []
+    same = (path for path in here if path.name.endswith(f"-{identity.id[:12]}"))
+    path = next(same, out / identity.folder)
     must_stop = experiment.config.client.on_nonfinite == "stop"
     if files.stands(path / "result.json"):
         run = load_run(path)

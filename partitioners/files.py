@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -29,6 +30,22 @@ def kind_of(path: Path) -> Kind:
     if stat.S_ISDIR(mode):
         return "directory"
     return "file" if stat.S_ISREG(mode) else "pipe or device"
+
+
+def plain(path: str, flags: int) -> int:
+    """An `opener` for `open`: plain files only, for a pipe waits until somebody writes.
+
+    Raises:
+        OSError: it is a directory, a pipe or a device, or cannot be opened.
+    """
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return handle
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, "a pipe or a device", path)
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

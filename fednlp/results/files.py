@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from fednlp.errors import UserError
+from tasks.plain_files import read_plain
 
 START_AGAIN = "delete the run folder and run again"
 UPDATE = "update this program, or " + START_AGAIN
@@ -87,10 +88,18 @@ def refuse_link(path: Path, expected: str) -> None:
 
 
 def not_read(path: Path, error: OSError) -> UserError:
-    """The one line for a file that the system does not let us read."""
-    closed = error.errno in (errno.EACCES, errno.EPERM)
-    found = f"cannot be read ({error.strerror or error})"
-    return UserError(str(path), found, fix="make it readable" if closed else "")
+    """The one line for a file of a run that the system does not let us read.
+
+    Only what is missing, or another thing than a file, is a reason to begin the run again.
+    """
+    if isinstance(error, FileNotFoundError):
+        return UserError(str(path), "no such file", fix=START_AGAIN)
+    fix = "try again"  # a disk or a network that answers no more, too many open files
+    if error.errno in (errno.EACCES, errno.EPERM):
+        fix = "make it readable"
+    elif error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
+        fix = START_AGAIN
+    return UserError(str(path), f"cannot be read ({error.strerror or error})", fix=fix)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -99,12 +108,9 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     try:
-        return parse_json(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(str(path), "no such file", fix=START_AGAIN) from None
+        return parse_json(read_plain(path))
     except OSError as error:
-        found = f"not readable ({error.strerror})"
-        raise UserError(str(path), found, fix=START_AGAIN) from None
+        raise not_read(path, error) from None
     except ValueError as error:
         raise UserError(str(path), f"not readable as JSON ({error})", fix=START_AGAIN) from None
 
@@ -161,10 +167,9 @@ def read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
     except OSError as error:
-        found = f"cannot be read ({error.strerror})"
-        raise UserError(str(path), found, fix=START_AGAIN) from None
+        raise not_read(path, error) from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UserError(
             str(path),

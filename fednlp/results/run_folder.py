@@ -37,7 +37,7 @@ from fednlp.errors import UserError
 from fednlp.flat_model import digest
 from fednlp.results import files, own_names
 from fednlp.results.schema import Round
-from tasks.plain_files import kind_of
+from tasks.plain_files import kind_of, read_plain
 
 
 @dataclass
@@ -351,13 +351,11 @@ def _log_bytes(folder: Path, manifest: Manifest) -> bytes:
     """The committed part of `rounds.jsonl`."""
     path, data = folder / "rounds.jsonl", b""
     try:
-        with open(path, "rb") as stream:
-            data = stream.read()[: manifest.log_bytes]
+        data = read_plain(path)[: manifest.log_bytes]
     except FileNotFoundError:
         pass
     except OSError as error:
-        found = f"not readable ({error.strerror})"
-        raise UserError(str(path), found, fix=files.START_AGAIN) from None
+        raise files.not_read(path, error) from None
     if len(data) < manifest.log_bytes:
         found = f"has {len(data)} of {manifest.log_bytes} committed bytes"
         raise UserError(str(path), found, fix=files.START_AGAIN)

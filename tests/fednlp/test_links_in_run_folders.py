@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 
 import pytest
 import yaml
-from harness import command, contents, forked, run
+from harness import command, contents, forked, forked_as_user, run
 
 from fednlp.errors import UserError
-from fednlp.results import own_names
+from fednlp.results import files, own_names
 from fednlp.results.plots import plot_gaps
 from fednlp.results.run_folder import RunFolder
 
@@ -154,6 +155,78 @@ def test_a_pipe_is_not_waited_for(name, copied):
         assert f"{name}: is a pipe or a device; expected a file" in command(*arguments).one_line()
 
     assert forked(attempt) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["result.json", "identity.json", "rounds.jsonl", own_names.MANIFEST, "partition.npz"]
+)
+def test_who_reads_a_finished_run_waits_for_no_pipe(name, made, tmp_path):
+    """`gap` and `run` read it, `export-model` its checkpoint, `partition verify` its split."""
+    config, runs = made
+    shutil.copytree(runs, tmp_path / "runs")
+    (folder,) = (tmp_path / "runs").iterdir()
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+
+    def attempt():
+        signal.alarm(60)  # ends the child
+        said = "a pipe or a device"
+        if name == "partition.npz":
+            for read in ("verify", "show"):
+                assert said in command("partition", read, folder / name).one_line()
+        else:
+            assert f"{name}: cannot be read ({said})" in command("gap", folder.parent).err
+            assert said in command("run", config, "--out", folder.parent).one_line()
+            assert said in command("export-model", folder, tmp_path / "model").one_line()
+
+    assert forked(attempt) == 0
+
+
+def test_a_checkpoint_is_read_without_waiting(made, tmp_path):
+    shutil.copytree(made[1], tmp_path / "runs")
+    (folder,) = (tmp_path / "runs").iterdir()
+    for path in (folder / "checkpoints").glob("*.safetensors"):
+        path.unlink()
+        os.mkfifo(path)
+
+    def attempt():
+        signal.alarm(60)
+        line = command("export-model", folder, tmp_path / "model").one_line()
+        assert "safetensors: cannot be read (a pipe or a device)" in line
+
+    assert forked(attempt) == 0
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("name", ["checkpoints", "rounds.jsonl", "identity.json"])
+def test_what_may_not_be_read_is_no_reason_to_delete_a_run(name, finished, made, tmp_path):
+    config, runs = made
+    shutil.copytree(runs, tmp_path / "runs")
+    (folder,) = (tmp_path / "runs").iterdir()
+    if not finished:
+        (folder / "result.json").unlink()
+    (folder / name).chmod(0)
+
+    def attempt():
+        line = command("run", config, "--out", folder.parent).one_line()
+        assert f"{folder / name}" in line and "Permission denied" in line, line
+        assert "make it readable" in line or "make it writable" in line, line
+        assert "delete" not in line, line
+
+    assert forked_as_user(attempt) == 0
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        (errno.EACCES, "make it readable"), (errno.EPERM, "make it readable"),
+        (errno.EIO, "try again"), (errno.EMFILE, "try again"), (errno.ESTALE, "try again"),
+        (errno.ENOENT, files.START_AGAIN), (errno.EISDIR, files.START_AGAIN),
+    ],
+)  # fmt: skip
+def test_only_what_is_gone_is_a_reason_to_begin_again(code, fix, tmp_path):
+    assert files.not_read(tmp_path, OSError(code, os.strerror(code))).fix == fix
 
 
 def test_plots_are_not_written_through_a_link(tmp_path):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 import pytest
 import yaml
-from harness import command, forked_as_user, run, written
+from harness import command, forked, forked_as_user, run, written
 
 from fednlp import cli
 from fednlp.errors import UserError, one_line
@@ -112,6 +113,22 @@ def test_a_name_that_is_too_long(arguments, variables, place, monkeypatch):
     written(place, **{"long-card": {**DATASET, "local": local}})
     written(place, **{"long-child": {"extends": LONG}})
     assert "File name too long" in command(*arguments).one_line()
+
+
+def test_a_card_or_configuration_that_is_a_pipe(place):
+    for name in ("pipe.yaml", "pipe.csv"):
+        os.mkfifo(place / name)
+    written(place, suite={"base": "pipe.yaml"}, child={"extends": "pipe.yaml"})
+
+    def attempt():
+        signal.alarm(60)  # ends the child
+        for arguments in (("show", "run.yaml", "dataset=pipe.yaml"), ("suite", "suite.yaml"),
+                          ("show", "run.yaml", "model=pipe.yaml"),
+                          ("partition", "import", "pipe.csv", "--out", "x")):  # fmt: skip
+            assert "a pipe or a device" in command(*arguments).one_line()
+        assert "which is no file" in command("show", "child.yaml").one_line()
+
+    assert forked(attempt) == 0
 
 
 def test_a_circle_of_links(place):
