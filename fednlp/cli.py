@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fednlp.console import console
-from fednlp.errors import UserError, is_user_error
+from fednlp.errors import UserError, one_line
 from fednlp.partitions.commands import app as partition_app
 
 if TYPE_CHECKING:
@@ -243,10 +243,11 @@ def _run_all(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> 
         except KeyboardInterrupt:
             print("interrupted; the same command continues", file=sys.stderr)
             raise typer.Exit(130) from None
-        except ValueError as error:
-            if len(configs) == 1 or not is_user_error(error):
+        except (ValueError, OSError) as error:
+            line = one_line(error)
+            if len(configs) == 1 or line is None:
                 raise
-            failures.append(f"error: {where}: {error}")
+            failures.append(f"error: {where}: {line}")
             print(failures[-1], file=sys.stderr)
             continue
         folders |= {federated.folder} | ({central.folder} if central else set())
@@ -318,9 +319,9 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         usage = getattr(error, "format_message", None)  # of click, or of the copy inside typer
-        if usage is None and not is_user_error(error):
+        line = one_line(error) if usage is None else _misused(error)
+        if line is None:
             raise
-        line = str(error) if usage is None else _misused(error)
         if line:
             print(f"error: {line}", file=sys.stderr)
         sys.exit(2)

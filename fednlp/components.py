@@ -23,6 +23,7 @@ from fednlp.config import ClientConfig, RunConfig
 from fednlp.errors import UserError, is_user_error, nearest, relocated
 from fednlp.hooks import Hooks, blaming, is_published, source_place
 from fednlp.source_code import canonical
+from tasks.plain_files import kind_of
 
 
 def algorithm_class(name: str) -> type[Algorithm]:
@@ -38,7 +39,7 @@ def algorithm_class(name: str) -> type[Algorithm]:
         return ALGORITHMS[known]
     file, _, attribute = name.rpartition(":")
     path = Path(file)
-    if not path.is_file():
+    if kind_of(path, "algorithm.name") != "file":
         raise UserError("algorithm.name", f"no such file '{file}'", "path/to/file.py:Class")
     module_name = f"fednlp_method_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(module_name, path)

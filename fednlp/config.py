@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from fednlp.errors import UserError, nearest
 from fednlp.places import is_card_path
 from fednlp.yaml_files import Places, load_mapping, parse_value
+from tasks.plain_files import kind_of
 
 Positive = Annotated[int, Field(gt=0, le=10**9)]
 Count = Annotated[int, Field(ge=0, le=2**62)]
@@ -288,9 +289,9 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Plac
 
     Paths in it are made whole.
     """
+    data, places = load_mapping(path)
     if path.resolve() in chain:
         raise UserError(str(path), "extends itself", fix="remove the circle of 'extends'")
-    data, places = load_mapping(path)
     data = beside(data, path.parent)
     parent = data.pop("extends", None)
     if parent is None:
@@ -299,8 +300,8 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Plac
         raise UserError(
             places.get(("extends",), str(path)), "'extends' is not a path", "a file name"
         )
-    if not (path.parent / parent).is_file():
-        where = places.get(("extends",), str(path))
+    where = places.get(("extends",), str(path))
+    if kind_of(path.parent / parent, where) != "file":
         raise UserError(where, f"extends {parent}, which is no file", "a file name")
     inherited, inherited_places = read(path.parent / parent, (*chain, path.resolve()))
     return merged(inherited, data), {**inherited_places, **places}

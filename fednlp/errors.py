@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tasks.errors import told
 
 
@@ -26,6 +28,18 @@ class UserError(ValueError):
 def is_user_error(error: BaseException) -> bool:
     """True for `UserError` and for the leaf packages' errors, which carry the same four fields."""
     return all(hasattr(error, name) for name in ("where", "found", "expected", "fix"))
+
+
+def one_line(error: BaseException) -> str | None:
+    """What a command prints for an error instead of a traceback; None for an error of ours.
+
+    What the system says of a file is the last resort: whoever opens a file tells more.
+    """
+    if is_user_error(error):
+        return str(error)
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
+        return str(UserError(os.fsdecode(error.filename), error.strerror or str(error)))
+    return None
 
 
 def relocated(error: Exception, prefix: str = "") -> UserError:

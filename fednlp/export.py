@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from fednlp import config as configuration
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.flat_model import digest
-from fednlp.results.files import START_AGAIN, not_written, read_tensors
+from fednlp.results.files import START_AGAIN, not_written, read_tensors, stands
 from fednlp.results.load import load_run, read_identity
 from fednlp.results.run_folder import read_manifest
+from tasks.plain_files import kind_of
 
 
 def export(run_dir: Path, target: Path) -> None:
@@ -24,13 +26,13 @@ def export(run_dir: Path, target: Path) -> None:
         UserError: the run is unfinished or damaged, what it did not train is no longer what it
             was, or the target exists.
     """
-    if not run_dir.is_dir():
+    if kind_of(run_dir) != "directory":
         raise UserError(str(run_dir), "no such directory", "a run folder")
-    if not os.path.lexists(run_dir / "identity.json"):
+    if not stands(run_dir / "identity.json"):
         raise UserError(str(run_dir), "is no run folder", "the folder of one run")
-    if not os.path.lexists(run_dir / "result.json"):
+    if not stands(run_dir / "result.json"):
         raise UserError(str(run_dir), "holds no finished run", fix="finish it first")
-    if os.path.lexists(target):
+    if stands(target):
         raise UserError(str(target), "exists already", fix="name another directory")
     result, manifest = (
         load_run(run_dir).result,
@@ -58,8 +60,7 @@ def export(run_dir: Path, target: Path) -> None:
     module = experiment.model.module
     if experiment.config.model.lora is not None:
         module = merge_lora(module)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         module.save_pretrained(temporary)  # type: ignore[operator]
         experiment.tokenizer[0].save_pretrained(temporary)

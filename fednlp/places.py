@@ -6,14 +6,15 @@ import os
 from pathlib import Path
 
 from fednlp.errors import UserError, nearest
+from tasks.plain_files import kind_of
+
+DEFAULT = Path(__file__).resolve().parents[1] / "configs"
 
 
 def configs_dir() -> Path:
     """`FEDNLP_CONFIGS`, or `configs/` beside `run_bench.py`."""
     given = os.environ.get("FEDNLP_CONFIGS")
-    if given and not Path(given).is_dir():
-        raise UserError("FEDNLP_CONFIGS", f"{given} is not a directory", fix="correct or unset it")
-    return Path(given) if given else Path(__file__).resolve().parents[1] / "configs"
+    return _folder("FEDNLP_CONFIGS", given) if given else DEFAULT
 
 
 def cache_dir() -> Path:
@@ -25,10 +26,13 @@ def cache_dir() -> Path:
 def data_root() -> Path | None:
     """`FEDNLP_DATA`: the folder with `data/` and `models/`, if it is set."""
     given = os.environ.get("FEDNLP_DATA")
-    if not given:
-        return None
-    if not Path(given).is_dir():
-        raise UserError("FEDNLP_DATA", f"{given} is not a directory", fix="correct or unset it")
+    return _folder("FEDNLP_DATA", given) if given else None
+
+
+def _folder(variable: str, given: str) -> Path:
+    fix = "correct or unset it"
+    if kind_of(Path(given), variable, fix) != "directory":
+        raise UserError(variable, f"{given} is not a directory", fix=fix)
     return Path(given)
 
 
@@ -42,9 +46,9 @@ def config_file(name: str) -> Path:
     """A path as given, or relative to `configs/` or `configs/suites/`, with or without `.yaml`."""
     folders = (configs_dir(), configs_dir() / "suites")
     for candidate in (Path(name), *(f / n for f in folders for n in (name, f"{name}.yaml"))):
-        if candidate.is_file():
+        if kind_of(candidate) == "file":
             return candidate
-    if Path(name).is_dir():
+    if kind_of(Path(name)) == "directory":
         raise UserError(name, "is a directory", "a YAML file")
     raise UserError(name, "no such file", fix=f"looked here and in {configs_dir()}")
 
@@ -68,7 +72,7 @@ def card_file(kind: str, name: str, key: str) -> Path:
     if is_card_path(name):
         return Path(name)
     path = configs_dir() / kind / f"{name}.yaml"
-    if not path.is_file():
+    if kind_of(path, key) != "file":
         raise UserError(
             key,
             f"no card '{name}'",

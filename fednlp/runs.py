@@ -28,6 +28,7 @@ from fednlp.profile import PREPARATION, clock, profile_table
 from fednlp.progress import Progress
 from fednlp.results import files
 from fednlp.results.load import load_run, read_identity
+from fednlp.results.own_names import MANIFEST
 from fednlp.results.run_folder import RunFolder, read_manifest
 from fednlp.results.schema import Reference, Result
 
@@ -81,9 +82,11 @@ def _complete(
     budget: Literal["matched", "converged"] | None = None,
     reference: Reference | None = None,
 ) -> Result:
-    path = next(iter(sorted(out.glob(f"*-{identity.id[:12]}"))), out / identity.folder)
+    here = files.entries(out) if files.stands(out) else []
+    same = (path for path in here if path.name.endswith(f"-{identity.id[:12]}"))
+    path = next(same, out / identity.folder)
     must_stop = experiment.config.client.on_nonfinite == "stop"
-    if os.path.lexists(path / "result.json"):
+    if files.stands(path / "result.json"):
         run = load_run(path)
         if must_stop:
             refuse_skipped(run.rounds, path.name)
@@ -154,9 +157,10 @@ def _describe(experiment: Experiment, folder: RunFolder, kind: str) -> None:
 def _shorter_run(identity: Identity, out: Path, own: Path) -> Path | None:
     """The folder with the most committed rounds among runs of one trajectory, none longer."""
     best, most = None, 0
-    for path in sorted(out.iterdir()):
-        known, manifest = path / "identity.json", path / "checkpoints" / "manifest.json"
-        if path == own or not (known.is_file() and manifest.is_file()):
+    for path in files.entries(out):
+        known, manifest = path / "identity.json", path / MANIFEST
+        # what cannot be looked at is none that could be extended
+        if path == own or not (os.path.isfile(known) and os.path.isfile(manifest)):
             continue
         try:
             other = read_identity(known)

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from fednlp.errors import UserError
+from tasks.plain_files import read_plain
 
 
 class _Loader(yaml.SafeLoader):
@@ -78,8 +79,7 @@ def load_mapping(path: Path) -> tuple[dict[str, Any], Places]:
         UserError: the file is missing, unreadable, not YAML, not a mapping, or repeats a key.
     """
     try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
+        content = read_plain(path, LARGEST + 1)
         if len(content) > LARGEST:
             raise UserError(str(path), "is larger than 1 MiB", "a small YAML file")
         text = content.decode("utf-8-sig")

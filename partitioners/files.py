@@ -1,13 +1,51 @@
-"""Writing a file so that a reader sees the old one or the new one, never half."""
+"""Looking at a path before it is read; writing so that a reader sees the old or the new file."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from .errors import PartitionError
+
+Kind = Literal["nothing", "file", "directory", "pipe or device"]
+
+
+def kind_of(path: Path) -> Kind:
+    """What is there, at the end of all links; a link to nothing is nothing.
+
+    Raises:
+        PartitionError: the system does not tell what is there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "nothing"
+    except OSError as error:
+        raise PartitionError(str(path), f"cannot be read ({error.strerror})") from None
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "file" if stat.S_ISREG(mode) else "pipe or device"
+
+
+def plain(path: str, flags: int) -> int:
+    """An `opener` for `open`: plain files only, for a pipe waits until somebody writes.
+
+    Raises:
+        OSError: it is a directory, a pipe or a device, or cannot be opened.
+    """
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return handle
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, "a pipe or a device", path)
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

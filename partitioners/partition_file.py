@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import PartitionError
-from .files import write_bytes
+from .files import plain, write_bytes
 from .histogram import LabelHistogram
 from .partition import Partition, Split
 
@@ -63,12 +63,18 @@ def write(partition: Partition, path: Path) -> None:
 def read(path: Path) -> Partition:
     """The partition in `path`; PartitionError names the file and what is wrong with it."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with (
+            open(path, "rb", opener=plain) as stream,
+            np.load(stream, allow_pickle=False) as file,
+        ):
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise PartitionError(str(path), "no such file", "a partition saved as .npz") from None
     except IsADirectoryError:
         raise PartitionError(str(path), "is a directory", "a partition saved as .npz") from None
+    except PermissionError as error:
+        found = f"cannot be read ({error.strerror})"
+        raise PartitionError(str(path), found, fix="make it readable") from None
     except UNREADABLE as error:
         foreign = "pickle" in str(error)  # numpy's advice would be to load it all the same
         found = "no .npz file" if foreign else f"{type(error).__name__}: {error}"

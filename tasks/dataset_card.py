@@ -14,6 +14,7 @@ A card is a small YAML file with up to three sources: `local` (files in their or
 from __future__ import annotations
 
 import difflib
+import os
 import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -128,7 +129,7 @@ class LocalSource(_Section):
 
     def lies_beside(self, name: str) -> bool:
         """Whether the card's folder has the file, so that `./` may be what its path lacks."""
-        return self._folder is not None and (self._folder / name).exists()
+        return self._folder is not None and os.path.exists(self._folder / name)
 
     def reader_options(self, task: str) -> ReaderOptions:
         """The options as the reader takes them."""

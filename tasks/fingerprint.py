@@ -13,21 +13,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.plain_files import kind_of, plain, unreadable
+
 if TYPE_CHECKING:
     import pyarrow
 
 
 def file_hash(path: Path) -> str:
-    """sha256 of a file, or of the names and contents of all files in a directory."""
+    """sha256 of a file, or of the names and contents of all files in a directory.
+
+    Raises:
+        DataError: a file or a folder in it cannot be read.
+    """
     digest = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
+    for file in sorted(_files(path)) if kind_of(path) == "directory" else [path]:
         name = os.fsencode(file.relative_to(path).as_posix())  # any bytes, not only UTF-8
-        digest.update(b"\0%b %d\0" % (name, file.stat().st_size))
-        with file.open("rb") as stream:
-            while block := stream.read(2**20):
-                digest.update(block)
+        try:
+            with open(file, "rb", opener=plain) as stream:
+                digest.update(b"\0%b %d\0" % (name, os.fstat(stream.fileno()).st_size))
+                while block := stream.read(2**20):
+                    digest.update(block)
+        except OSError as error:
+            raise unreadable(file, error) from None
     return digest.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All plain files below; `rglob` would pass over a folder that cannot be read."""
+
+    def tell(error: OSError) -> None:
+        raise unreadable(Path(os.fsdecode(error.filename)), error)
+
+    for place, _, names in os.walk(folder, onerror=tell):
+        for name in names:
+            if kind_of(Path(place, name)) == "file":
+                yield Path(place, name)
 
 
 def code_hash(*patterns: str) -> str:

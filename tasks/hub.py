@@ -6,6 +6,7 @@ ever run. The same function loads a local directory laid out like the repository
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def _download(hub: HubSource, split: str, cache_dir: Path, instead: str) -> Data
 
     where = f"hub {hub.id} at {hub.revision[:12]}, split {split}"
     network = "a network connection or local files"
-    if not Path(hub.id).is_dir() and surely_offline():
+    if not os.path.isdir(hub.id) and surely_offline():
         raise DataError(where, "no network", network, instead)
     try:
         with quiet_download():

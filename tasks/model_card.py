@@ -22,6 +22,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tasks.errors import DataError
+from tasks.plain_files import kind_of
 
 TaskName = Literal["text_classification", "sequence_tagging", "question_answering", "seq2seq"]
 EncoderName = Literal["bert", "distilbert", "roberta", "albert"]
@@ -46,7 +47,10 @@ class LocalSource(_Section):
 
     def folder(self, data_root: Path | None = None) -> Path:
         """Resolves the path against `data_root`, by default the directory in FEDNLP_DATA."""
-        path = Path(self.path).expanduser()
+        try:
+            path = Path(self.path).expanduser()
+        except RuntimeError as error:  # ~nobody
+            raise DataError(f"local.path: {self.path}", str(error), "a path") from None
         root = data_root or os.environ.get("FEDNLP_DATA")
         if not path.is_absolute():
             if root is None:
@@ -57,7 +61,7 @@ class LocalSource(_Section):
                     "set FEDNLP_DATA, or give an absolute path",
                 )
             path = Path(root) / path
-        if not path.is_dir():
+        if kind_of(path, "local.path") != "directory":
             raise DataError(
                 "local.path",
                 f"no folder at {path}",

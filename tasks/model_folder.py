@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import DataError
 from tasks.library_errors import told
+from tasks.plain_files import kind_of, read_plain, unreadable
 
 LARGEST_CONFIG = 2**20  # bytes of a config.json
 _SIZES = (
@@ -35,10 +37,10 @@ def check_folder(folder: Path, where: str, fix: str) -> dict[str, tuple[int, ...
     Raises:
         DataError: a file is missing or damaged, or may not be read.
     """
-    if not (folder / "config.json").is_file():
+    if kind_of(folder / "config.json", where, fix) != "file":
         raise DataError(where, "no config.json", "a save_pretrained folder", fix)
     check_before_reading(folder, where, fix)
-    if (folder / "adapter_config.json").exists():
+    if os.path.lexists(folder / "adapter_config.json"):
         found = "adapter_config.json, which names other weights"
         raise DataError(where, found, "a whole model", "merge the adapter into the model first")
     files = sorted(folder.glob("*.safetensors"))
@@ -58,7 +60,7 @@ def check_before_reading(folder: Path, where: str, fix: str) -> None:
         DataError: names the folder, and the file or key.
     """
     _check_links(folder, where, fix)
-    if (folder / "config.json").is_file():
+    if kind_of(folder / "config.json", where, fix) == "file":
         _check_config(folder / "config.json", where, fix)
 
 
@@ -71,11 +73,11 @@ def _check_links(folder: Path, where: str, fix: str) -> None:
     if folder.resolve().parent.name == "snapshots":
         inside.append(folder.resolve().parents[1] / "blobs")
     try:
-        entries = list(folder.rglob("*"))
+        entries = [(path, path.is_symlink()) for path in folder.rglob("*")]
     except OSError as error:
-        raise DataError(where, f"cannot be read ({error.strerror})", fix=fix) from None
-    for path in entries:
-        if path.is_symlink():
+        raise unreadable(folder, error, where, fix) from None
+    for path, is_link in entries:
+        if is_link:
             try:
                 target = path.resolve()
             except (OSError, RuntimeError):  # a circle
@@ -83,13 +85,14 @@ def _check_links(folder: Path, where: str, fix: str) -> None:
             if not any(target.is_relative_to(place) for place in inside):
                 found = f"{path.name} is a link out of the folder"
                 raise DataError(where, found, "files in the folder itself", fix)
+        if kind_of(path, where, fix) == "pipe or device":  # a library would wait for it
+            raise DataError(where, f"{path.name} is a pipe or a device", "plain files", fix)
 
 
 def _check_config(path: Path, where: str, fix: str) -> None:
     where = f"{where}/config.json"
     try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST_CONFIG + 1)
+        data = read_plain(path, LARGEST_CONFIG + 1)
     except OSError as error:
         raise DataError(where, f"cannot be read ({error.strerror})", fix=fix) from None
     if len(data) > LARGEST_CONFIG:

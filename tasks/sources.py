@@ -95,7 +95,7 @@ def read_source(
         assert hub is not None
         from tasks.hub import read_hub
 
-        if Path(hub.id).is_dir():  # a repository's copy on disk: its content may change
+        if os.path.isdir(hub.id):  # a repository's copy on disk: its content may change
             identity["files"] = file_hash(Path(hub.id))
         downloads, instead = cache_dir / "hub", _instead_of_the_hub(card, data_root)
         return cached(identity, folder, lambda: encoded_tables(card, {

@@ -211,7 +211,7 @@ def cached_store(
     made_by = {"code": code_hash(*_CODE), "tokenizers": version("tokenizers")}
     key = json.dumps({**key_parts, **made_by}, sort_keys=True)
     folder = Path(cache_dir) / "token_stores" / hashlib.sha256(key.encode()).hexdigest()
-    if (folder / "meta.json").is_file():
+    if os.path.isfile(folder / "meta.json"):
         try:
             return TokenStore.load(folder)
         except DataError:

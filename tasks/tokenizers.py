@@ -101,7 +101,7 @@ def _trained(
     from tokenizers import Tokenizer
 
     path = Path(cache_dir) / "tokenizers" / f"{_training_hash(settings, texts())}.json"
-    if path.exists():
+    if os.path.isfile(path):  # one that cannot be looked at is none
         try:
             return Tokenizer.from_file(str(path))
         except Exception:  # tokenizers raises bare Exception

@@ -31,6 +31,7 @@ from partitioners.streams import stream
 from partitioners.test_share import share_by_label
 from tasks.data import Corpus
 from tasks.dataset_card import DatasetCard
+from tasks.plain_files import kind_of
 from tasks.schema import SKEW_KINDS
 from tasks.task import Task
 
@@ -132,9 +133,9 @@ def build_partition(config: PartitionConfig, corpus: Corpus, task: Task) -> Part
 
 def stored_file(path: Path) -> Path:
     """The partition file of a partition folder or a run folder, or the file itself."""
-    if not path.is_dir():
+    if kind_of(path) != "directory":
         return path
-    if not (path / FILE).is_file():
+    if kind_of(path / FILE) != "file":
         raise UserError(str(path), f"holds no {FILE}", "a partition folder or a run folder")
     return path / FILE
 

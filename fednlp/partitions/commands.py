@@ -104,6 +104,7 @@ def show(
     """Print and draw what each client holds."""
     from fednlp.partitions.build import stored_file
     from fednlp.partitions.folder import drawn
+    from fednlp.results.files import refuse_link
     from partitioners import Partition
     from partitioners.plots import plot_distances, plot_labels, plot_sizes
     from partitioners.tables import client_rows
@@ -118,6 +119,8 @@ def show(
     if len(chosen) < stored.clients and not clients:
         console.print(f"the first {MOST} of {stored.clients} clients; --clients names others")
     target = plots or path.parent / "plots"
+    if plots is None:  # where a link leads, nobody named
+        refuse_link(target, "a directory for plots")
     with drawn(target) as place:
         plot_sizes(stored, place / "sizes")
         if stored.histogram is not None:

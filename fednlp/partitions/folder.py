@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -111,7 +112,7 @@ def write(partition: Partition, folder: Path) -> None:
 
 def require_new(target: Path) -> None:
     """Raises UserError if something is there, if only a link to nothing."""
-    if os.path.lexists(target):
+    if files.stands(target):
         raise UserError(str(target), "exists already", fix="name another one")
 
 
@@ -144,7 +145,8 @@ def drawn(target: Path) -> Iterator[Path]:
 @contextmanager
 def _staged(target: Path) -> Iterator[Path]:
     """A temporary directory beside `target`, gone afterwards; errors name the target instead."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    place = Path(os.path.abspath(target))  # "." has no name
+    temporary = place.parent / f".{place.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:
         temporary.mkdir(parents=True)
         yield temporary

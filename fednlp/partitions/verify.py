@@ -16,6 +16,7 @@ from fednlp.partitions import folder
 from fednlp.partitions.build import FILE, stored_file
 from fednlp.partitions.rows import fitted, rows
 from partitioners import Partition
+from tasks.plain_files import kind_of, read_plain
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def verify(path: Path) -> Iterator[Finding]:
     file = stored_file(path)
     stored = Partition.load(file)
     yield Finding("checksum", True, stored.checksum[:12])
-    if (file.parent / folder.READABLE).is_file():
+    if kind_of(file.parent / folder.READABLE) == "file":
         yield _readable(stored, file.parent / folder.READABLE)
     yield _disjoint(stored)
     yield _sums(stored)
@@ -69,7 +70,7 @@ def verify(path: Path) -> Iterator[Finding]:
 
 def _readable(stored: Partition, path: Path) -> Finding:
     try:
-        told = json.loads(path.read_bytes())
+        told = json.loads(read_plain(path))
     except (OSError, ValueError) as error:
         return Finding(path.name, False, f"not readable ({error})")
     same = told == json.loads(json.dumps(stored.provenance))

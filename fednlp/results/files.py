@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from fednlp.errors import UserError
+from tasks.plain_files import read_plain
 
 START_AGAIN = "delete the run folder and run again"
 UPDATE = "update this program, or " + START_AGAIN
@@ -20,9 +22,10 @@ UPDATE = "update this program, or " + START_AGAIN
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes to a temporary name, flushes to the disk, renames."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # a number of its own: two machines that share a disk may both have a process of this number
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "wb") as stream:
+        with open(temporary, "xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -43,18 +46,71 @@ def not_written(path: Path, error: OSError) -> UserError:
     )
 
 
+def mode_of(path: Path) -> int | None:
+    """The kind and permissions of what is there, if only a link; None if nothing is.
+
+    Raises:
+        UserError: the system does not tell.
+    """
+    try:
+        return os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise not_read(path, error) from None
+
+
+def stands(path: Path) -> bool:
+    """Whether anything is there, if only a link to nothing.
+
+    Raises:
+        UserError: the system does not tell.
+    """
+    return mode_of(path) is not None
+
+
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder, by name.
+
+    Raises:
+        UserError: the system does not tell.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise not_read(folder, error) from None
+
+
+def refuse_link(path: Path, expected: str) -> None:
+    """Raises UserError for a link: what we write there would take the place of others' files."""
+    if os.path.islink(path):
+        raise UserError(str(path), "is a link", expected, "move it away")
+
+
+def not_read(path: Path, error: OSError) -> UserError:
+    """The one line for a file of a run that the system does not let us read.
+
+    Only what is missing, or another thing than a file, is a reason to begin the run again.
+    """
+    if isinstance(error, FileNotFoundError):
+        return UserError(str(path), "no such file", fix=START_AGAIN)
+    fix = "try again"  # a disk or a network that answers no more, too many open files
+    if error.errno in (errno.EACCES, errno.EPERM):
+        fix = "make it readable"
+    elif error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
+        fix = START_AGAIN
+    return UserError(str(path), f"cannot be read ({error.strerror or error})", fix=fix)
+
+
 def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
     try:
-        return parse_json(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(str(path), "no such file", fix=START_AGAIN) from None
+        return parse_json(read_plain(path))
     except OSError as error:
-        found = f"not readable ({error.strerror})"
-        raise UserError(str(path), found, fix=START_AGAIN) from None
+        raise not_read(path, error) from None
     except ValueError as error:
         raise UserError(str(path), f"not readable as JSON ({error})", fix=START_AGAIN) from None
 
@@ -111,10 +167,9 @@ def read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
     except OSError as error:
-        found = f"cannot be read ({error.strerror})"
-        raise UserError(str(path), found, fix=START_AGAIN) from None
+        raise not_read(path, error) from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UserError(
             str(path),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from fednlp.errors import UserError
-from fednlp.results.files import START_AGAIN, read_json
+from fednlp.results.files import START_AGAIN, entries, read_json, stands
 from fednlp.results.run_folder import read_manifest, read_rounds
 from fednlp.results.schema import SCHEMA_VERSION, Result
+from tasks.plain_files import kind_of
 
 
 @dataclass(frozen=True)
@@ -122,20 +122,15 @@ def load_runs(directory: Path, problems: list[str] | None = None) -> list[Finish
     Raises:
         UserError: there is no such directory.
     """
-    if not directory.is_dir():
+    if kind_of(directory) != "directory":
         raise UserError(str(directory), "no such directory", "a directory of run folders")
     return list(_each(directory, problems if problems is not None else []))
 
 
 def _each(directory: Path, problems: list[str]) -> Iterator[FinishedRun]:
-    try:
-        paths = sorted(directory.iterdir())
-    except OSError as error:
-        raise UserError(str(directory), f"cannot be read ({error.strerror})") from None
-    for path in paths:
-        if not os.path.lexists(path / "result.json"):
-            continue
+    for path in entries(directory):
         try:
-            yield load_run(path)
+            if stands(path / "result.json"):
+                yield load_run(path)
         except UserError as error:
             problems.append(str(error))

@@ -27,8 +27,9 @@ def plot_gaps(table: list[Gap], target: Path) -> list[Path]:
     """One figure per benchmark of a gap table, as PNG and SVG; returns the PNG paths.
 
     Raises:
-        UserError: the directory `target` cannot be made.
+        UserError: the directory `target` cannot be made, or is a link to another one.
     """
+    files.refuse_link(target, "a directory for plots")
     import matplotlib
 
     matplotlib.use("Agg")

@@ -24,7 +24,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,8 +35,9 @@ from torch import Tensor
 
 from fednlp.errors import UserError
 from fednlp.flat_model import digest
-from fednlp.results import files
+from fednlp.results import files, own_names
 from fednlp.results.schema import Round
+from tasks.plain_files import kind_of, read_plain
 
 
 @dataclass
@@ -95,15 +96,20 @@ class RunFolder:
         self._log = hashlib.sha256()  # of rounds.jsonl
 
     def __enter__(self) -> RunFolder:
-        if self.path.exists() and not self.path.is_dir():
-            raise UserError(str(self.path), "is a file", "a run folder or nothing", "move it away")
+        kind = kind_of(self.path)
+        if kind not in ("directory", "nothing"):
+            raise UserError(
+                str(self.path), f"is a {kind}", "a run folder or nothing", "move it away"
+            )
         with _told(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        with _told(self.path / "lock"):
-            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        own_names.require_own(self.path)
+        with _told(self.path / own_names.LOCK):
+            lock = str(self.path / own_names.LOCK)
+            self._lock = own_names.no_link(lock, os.O_RDWR | os.O_CREAT)
         try:
             self._hold(self._lock)
-            for name in ("checkpoints", "clients"):
+            for name in own_names.FOLDERS:
                 with _told(self.path / name):
                     (self.path / name).mkdir(exist_ok=True)
             self._recover()
@@ -178,13 +184,13 @@ class RunFolder:
         with _told(path):
             before = path.stat().st_size if path.exists() else 0
             try:
-                with open(path, "ab") as stream:
+                with open(path, "ab", opener=own_names.no_link) as stream:
                     stream.write(line)
                     stream.flush()
                     os.fsync(stream.fileno())
             except OSError:
                 with suppress(OSError):
-                    os.truncate(path, before)  # no half a line
+                    _cut(path, before)  # no half a line
                 raise
         self._log.update(line)
 
@@ -246,31 +252,26 @@ class RunFolder:
 
     def _recover(self) -> None:
         """Forgets whatever the last commit does not cover, and what a killed write left."""
-        for path in self.path.glob(".*.tmp"):
-            with _told(path):
-                path.unlink()
-        path = self.path / "checkpoints" / "manifest.json"
-        if path.exists():
+        _remove(path for path in files.entries(self.path) if own_names.is_temporary(path.name))
+        path = self.path / own_names.MANIFEST
+        if files.stands(path):
             self.manifest = read_manifest(path)
         else:
-            self._refuse_rounds(path)
+            self._refuse_the_rest(path)
             self._write_manifest()  # from now on, a folder without one has lost it
         read_rounds(self.path, self.manifest)
         self._log = hashlib.sha256(_log_bytes(self.path, self.manifest))
         log = self.path / "rounds.jsonl"
         with _told(log):
             if log.exists() and log.stat().st_size > self.manifest.log_bytes:
-                os.truncate(log, self.manifest.log_bytes)
+                _cut(log, self.manifest.log_bytes)
         self._sweep()
 
-    def _refuse_rounds(self, manifest: Path) -> None:
+    def _refuse_the_rest(self, manifest: Path) -> None:
         """Whatever is here without a manifest would be forgotten."""
-        log = self.path / "rounds.jsonl"
-        with _told(log):
-            left = [log] if log.exists() and log.stat().st_size else []
-        for folder in ("checkpoints", "clients"):
-            with _told(self.path / folder):
-                left += sorted((self.path / folder).glob("*.safetensors"))
+        left = [path for name in own_names.FILES if files.stands(path := self.path / name)]
+        for folder in own_names.FOLDERS:
+            left += [p for p in files.entries(self.path / folder) if own_names.is_state(p.name)]
         if left:
             found = f"is missing, but there is {left[0].relative_to(self.path)}"
             fix = f"put it back, or {files.START_AGAIN}"
@@ -278,12 +279,13 @@ class RunFolder:
 
     def _sweep(self) -> None:
         names = self.manifest.referenced()
-        for folder in ("checkpoints", "clients"):
-            for path in (self.path / folder).iterdir():
-                relative = f"{folder}/{path.name}"
-                if path.name != "manifest.json" and relative not in names:
-                    with _told(path):
-                        path.unlink()
+        for folder in own_names.FOLDERS:
+            _remove(
+                path
+                for path in files.entries(self.path / folder)
+                if f"{folder}/{path.name}" not in names
+                and (own_names.is_state(path.name) or own_names.is_temporary(path.name))
+            )
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -349,13 +351,11 @@ def _log_bytes(folder: Path, manifest: Manifest) -> bytes:
     """The committed part of `rounds.jsonl`."""
     path, data = folder / "rounds.jsonl", b""
     try:
-        with open(path, "rb") as stream:
-            data = stream.read()[: manifest.log_bytes]
+        data = read_plain(path)[: manifest.log_bytes]
     except FileNotFoundError:
         pass
     except OSError as error:
-        found = f"not readable ({error.strerror})"
-        raise UserError(str(path), found, fix=files.START_AGAIN) from None
+        raise files.not_read(path, error) from None
     if len(data) < manifest.log_bytes:
         found = f"has {len(data)} of {manifest.log_bytes} committed bytes"
         raise UserError(str(path), found, fix=files.START_AGAIN)
@@ -373,6 +373,18 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise files.not_written(path, error) from None
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with _told(path):
+            path.unlink()
+
+
+def _cut(path: Path, size: int) -> None:
+    """Leaves the first `size` bytes."""
+    with open(path, "r+b", opener=own_names.no_link) as stream:
+        stream.truncate(size)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import PartitionError
+from ..files import kind_of
 from ..partition import Partition
 from .carried import Carried, carried
 from .contents import reject_taken
@@ -53,7 +54,7 @@ def read(path: Path, request: Request) -> Partition:
         if folder.is_dir():
             shares[folder.name] = _rows(folder)
     side = path / SIDE_FILE
-    if not side.exists():
+    if kind_of(side) == "nothing":
         return imported(str(path), "client_files", shares, sizes=request.sizes)
     with decoding(side, "client_files"):
         text = side.read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import PartitionError
+from ..files import kind_of
 from ..partition import Partition
 from .carried import Carried, carried, hashes_of, hex_of
 from .contents import reject_taken
@@ -62,7 +63,7 @@ def read(path: Path, request: Request) -> Partition:
         raise PartitionError(where, "splits that are no plain names")
     shares = {name: _rows(path / name) for name in names}
     side = path / SIDE_FILE
-    if not side.exists():
+    if kind_of(side) == "nothing":
         return imported(where, "dataset_dict", shares, sizes=request.sizes)
     with decoding(side, "dataset_dict"):
         text = side.read_text(encoding="utf-8")

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partitioners.errors import PartitionError
+from partitioners.files import kind_of
 from partitioners.partition import Partition, Split
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def flower_partitioner(
     where = "partition"
     if not isinstance(partition, Partition):
         path = Path(partition)
-        path = path / "partition.npz" if path.is_dir() else path
+        path = path / "partition.npz" if kind_of(path) == "directory" else path
         partition, where = Partition.load(path), str(path)
     if split not in partition.splits:
         raise PartitionError(where, f"no {split} shares", f"one of {', '.join(partition.splits)}")

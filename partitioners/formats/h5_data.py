@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import PartitionError
+from ..files import kind_of
 from .contents import task_of
 from .format import Export
 from .shares import decoding, flat_numbers
@@ -109,7 +110,7 @@ def read_index_lists(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
     """Indices of train and of test in the order of their rows; None if there is no such file."""
     import h5py
 
-    if not path.is_file():
+    if kind_of(path) != "file":
         return None
     where = str(path)
     with decoding(path, "h5"):

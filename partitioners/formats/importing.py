@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import PartitionError
+from ..files import kind_of
 from ..partition import Partition
 from .format import Request
 from .formats import FORMATS, find_format
@@ -33,17 +34,20 @@ def import_partition(
         PartitionError: no such file, another format, damage, indices that cannot be.
     """
     path = Path(source)
-    if not path.exists():
+    kind = kind_of(path)
+    if kind == "nothing":
         raise PartitionError(str(path), "no such file or folder")
+    if kind == "pipe or device":
+        raise PartitionError(str(path), "is a pipe or a device", "a file or a folder")
     spec = find_format(form) if form else FORMATS[_detected(path)]
     if method is not None and spec.name != "h5":
         raise PartitionError("method", f"{spec.name} holds one partition", "none, or an h5 file")
-    if spec.suffixes and path.is_dir():
+    if spec.suffixes and kind == "directory":
         inside = path / "partition.npz"  # as `partition make` leaves it
-        if spec.name != "npz" or not inside.is_file():
+        if spec.name != "npz" or kind_of(inside) != "file":
             raise PartitionError(str(path), "is a folder", f"a file for format {spec.name}")
         path = inside
-    if not spec.suffixes and not path.is_dir():
+    if not spec.suffixes and kind == "file":
         raise PartitionError(str(path), "is a file", f"a folder for format {spec.name}")
     partition = spec.read(path, Request(method, sizes))
     check_sizes(str(path), partition, sizes)

@@ -6,6 +6,7 @@ No pyplot: its figures and its backend belong to the caller's program.
 from __future__ import annotations
 
 import io
+import os
 import textwrap
 import warnings
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ def drawing(target: Path, width: float, height: float, title: str) -> Iterator[A
     """
     files = paths(target)
     for path in files:
-        if path.exists():
+        if os.path.lexists(path):
             raise PartitionError(str(path), "exists", fix="choose another name, or delete it")
     import matplotlib.style
     from matplotlib.figure import Figure

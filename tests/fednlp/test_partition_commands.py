@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -143,6 +144,37 @@ def test_an_existing_directory_is_kept(made, tmp_path):
     for out in (tmp_path / "mine", made[0]):
         assert "exists already" in command(*DIRICHLET, "--out", out).one_line()
     assert (tmp_path / "mine").read_text() == "dear"
+
+
+def test_pictures_are_not_drawn_through_a_link_that_nobody_named(made, tmp_path):
+    folder, thesis = tmp_path / "split", tmp_path / "thesis"
+    shutil.copytree(made[0], folder)
+    thesis.mkdir()
+    (thesis / "sizes.png").write_bytes(b"a figure of another")
+    (folder / "plots").symlink_to(thesis)
+    line = command("partition", "show", folder).one_line()
+    assert f"{folder}/plots: is a link; expected a directory for plots" in line
+    assert [(p.name, p.read_bytes()) for p in thesis.iterdir()] == [
+        ("sizes.png", b"a figure of another")
+    ]
+    (folder / "plots").unlink()
+    assert command("partition", "show", folder).code == 0
+    assert (folder / "plots" / "sizes.png").is_file()
+
+
+def test_pictures_in_the_working_directory(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command("partition", "show", made[0], "--plots", ".").code == 0
+    assert (tmp_path / "sizes.png").is_file()
+
+
+def test_a_staging_folder_of_another_process_stays(made, tmp_path):
+    """One on another machine that shares the disk may have the same process number."""
+    other = tmp_path / f".plots.{os.getpid()}.tmp"
+    other.mkdir()
+    (other / "sizes.png").write_bytes(b"half")
+    assert command("partition", "show", made[0], "--plots", tmp_path / "plots").code == 0
+    assert (other / "sizes.png").read_bytes() == b"half"
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"{}", b"\x93NUMPY"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 
@@ -9,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks import data, tables
+from tasks import data, fingerprint, tables
 from tasks.data import load_corpus
 from tasks.dataset_card import DatasetCard
+from tasks.errors import DataError
 from tasks.fingerprint import file_hash, table_fingerprint
 from tasks.schema import features
 from tasks.tables import Parsed, encoded_tables, taken
@@ -95,3 +97,45 @@ def test_rows_are_taken_chunk_by_chunk(rows):
     chunked = pa.concat_tables([whole.slice(0, 2), whole.slice(2, 0), whole.slice(2, 5)])
     rows = np.array(rows, np.int64)
     assert taken(chunked, rows).equals(whole.take(rows))
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A folder with files in three levels, a link to a file, one to a folder, and a pipe."""
+    for name in ("b/2.txt", "a.txt", "b/c/3.txt", "b-.txt"):
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (tmp_path / "tree" / "link.txt").symlink_to("a.txt")
+    (tmp_path / "tree" / "linked").symlink_to("b")
+    os.mkfifo(tmp_path / "tree" / "pipe")
+    return tmp_path / "tree"
+
+
+def test_a_folder_is_its_files_by_name(tree):
+    """The hash names cache entries: it stays what it was."""
+    digest = hashlib.sha256()
+    for name in ("a.txt", "b/2.txt", "b/c/3.txt", "b-.txt", "link.txt"):
+        content = (tree / name).read_bytes()
+        digest.update(b"\0%b %d\0" % (name.encode(), len(content)) + content)
+    assert file_hash(tree) == digest.hexdigest()
+
+
+def test_what_cannot_be_read_is_told(tree, monkeypatch):
+    """A hash without it would be that of other data."""
+
+    def refused(call):
+        def refusing(path, *rest):
+            if str(path).endswith(("/c", "/3.txt")):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return call(path, *rest)
+
+        return refusing
+
+    for owner, name, place in ((os, "scandir", "b/c"), (fingerprint, "plain", "b/c/3.txt")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, refused(getattr(owner, name)))
+            with pytest.raises(DataError) as error:
+                file_hash(tree)
+        found = "cannot be read (Permission denied); make it readable"
+        assert str(error.value) == f"{tree / place}: {found}"

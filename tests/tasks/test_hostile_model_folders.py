@@ -7,7 +7,9 @@ import os
 import pickle
 import random
 import shutil
+import signal
 import struct
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,22 @@ from small_models import build, folders, local_card, needs_data, tokenizer  # no
 from tasks.errors import DataError
 from tasks.models import load_encoder
 from tasks.tokenizers import load_tokenizer
+
+
+@contextmanager
+def in_time():
+    """Raises TimeoutError in a block that waits."""
+
+    def stop(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(60)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Trap:
@@ -113,6 +131,17 @@ def test_a_wrong_configuration_is_one_line(changes, words, folder):
         load(folder)
     line = str(error.value)
     assert words in line and "\n" not in line and len(line) < 1000, line
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "x/y"])
+def test_a_pipe_is_not_waited_for(name, folder):
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(folder / name)
+    with in_time(), pytest.raises(DataError) as error:
+        load(folder)
+    line = str(error.value)
+    assert f"{Path(name).name} is a pipe or a device" in line and str(folder) in line, line
 
 
 def test_weights_that_are_not_finite_are_one_line(folder):
