@@ -93,7 +93,8 @@ def section(smoke: bool, repetitions: int) -> Section:
     allowed = max(ACCURACY, 2 / len(experiment.corpus.splits["test"]) ** 0.5)  # a toy has few
     check(outcomes, allowed)
     versions = {k: v for o in outcomes.values() for k, v in o.versions.items()}
-    parts = [_notes(experiment, outcomes, repetitions, cores), _table(samples, outcomes)]
+    notes = _notes(experiment, outcomes, repetitions, cores, allowed)
+    parts = [notes, _table(samples, outcomes)]
     return Section("The whole job", [*parts, *found.absent], versions, machine(experiment))
 
 
@@ -162,7 +163,11 @@ def _table(samples: dict[str, list[Sample]], outcomes: dict[str, Outcome]) -> st
 
 
 def _notes(
-    experiment: Experiment, outcomes: dict[str, Outcome], repetitions: int, cores: int
+    experiment: Experiment,
+    outcomes: dict[str, Outcome],
+    repetitions: int,
+    cores: int,
+    accuracy: float,
 ) -> str:
     config, work = experiment.config, outcomes[COLD].work
     splits = {name: len(examples) for name, examples in experiment.corpus.splits.items()}
@@ -178,5 +183,5 @@ def _notes(
         "reads the archive, trains the tokenizer and tokenizes; given what peers are, it finds "
         "texts and tokenizer in its cache and tokenizes; again, it finds the tokens. Checked: "
         f"{work['steps']:,} steps in all; examples within 2 %, tokens per example within 10 %, "
-        f"training loss within {LOSS}, test accuracy within {ACCURACY}."
+        f"training loss within {LOSS}, test accuracy within {accuracy:.2g}."
     )
