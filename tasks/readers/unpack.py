@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from tasks.errors import DataError
+from tasks.readers.tar_end import Blocks, check_end
 
 MAX_ENTRY_BYTES = 2**31  # of one file inside an archive
 MAX_RATIO = 200  # unpacked to packed; text rarely passes 20
@@ -219,9 +220,12 @@ def _check_zip_entry(where: str, entry: zipfile.ZipInfo, most: int = MAX_ENTRY_B
 def _from_tar(
     path: Path, wanted: Callable[[tuple[str, ...]], bool], most: int
 ) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    number = 0
     with open_file(path) as stream:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        blocks = Blocks(stream)
+        with tarfile.open(fileobj=cast(IO[bytes], blocks), mode="r|") as archive:
             for entry in archive:
+                number += 1
                 where = f"{path} entry {entry.name}"
                 parts = _safe_parts(where, entry.name)
                 if not (entry.isfile() or entry.isdir()):
@@ -232,8 +236,7 @@ def _from_tar(
                     content = archive.extractfile(entry)
                     assert content is not None  # only links and devices have none
                     yield parts, content.read()
-        while stream.read(2**20):  # to the end, where the checksum is
-            pass
+            check_end(path, number, blocks.rest(archive.offset))
 
 
 def _path(name: str) -> PurePosixPath:
