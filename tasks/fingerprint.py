@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.folders import files_below
+
 if TYPE_CHECKING:
     import pyarrow
 
 
 def file_hash(path: Path) -> str:
-    """sha256 of a file, or of the names and contents of all files in a directory."""
+    """sha256 of a file, or of the names and contents of all files in a directory.
+
+    Raises:
+        OSError: a file or a folder that cannot be read.
+    """
     digest = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    files = [p for p in files_below(path) if p.is_file()] if path.is_dir() else [path]
     for file in files:
         name = os.fsencode(file.relative_to(path).as_posix())  # any bytes, not only UTF-8
         digest.update(b"\0%b %d\0" % (name, file.stat().st_size))

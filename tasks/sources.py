@@ -13,7 +13,7 @@ from tasks.dataset_card import DatasetCard, LocalSource, SourceName, SyntheticSo
 from tasks.errors import DataError
 from tasks.fingerprint import file_hash
 from tasks.readers import READERS
-from tasks.readers.reader import Records
+from tasks.readers.reader import Records, readable
 from tasks.schema import SplitName
 from tasks.tables import Parsed, encoded_tables, schema_table
 
@@ -96,7 +96,7 @@ def read_source(
         from tasks.hub import read_hub
 
         if Path(hub.id).is_dir():  # a repository's copy on disk: its content may change
-            identity["files"] = file_hash(Path(hub.id))
+            identity["files"] = _hash(Path(hub.id))
         downloads, instead = cache_dir / "hub", _instead_of_the_hub(card, data_root)
         return cached(identity, folder, lambda: encoded_tables(card, {
             split: read_hub(hub, card.task, split, downloads, instead)
@@ -106,13 +106,18 @@ def read_source(
     assert local is not None
     files = _existing_files(card, local, data_root)
     needed = dict(zip(files, _needed(card, local, files), strict=True))
-    hashes = {path: file_hash(path) for path in set(chain(*needed.values()))}
+    hashes = {path: _hash(path) for path in set(chain(*needed.values()))}
     _check_once(card, local, files, hashes)
     identity["files"] = {split: [hashes[p] for p in paths] for split, paths in needed.items()}
     identity["names"] = {split: [path.name for path in files[split]] for split in files}
     return cached(identity, folder, lambda: encoded_tables(card, {
         split: _read_files(card, local, files[split], split) for split in card.source_splits
     }, skip_bad), skip_bad)  # fmt: skip
+
+
+def _hash(path: Path) -> str:
+    with readable(path, "a file or a folder that can be read"):
+        return file_hash(path)
 
 
 def _check_once(

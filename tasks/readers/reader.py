@@ -88,6 +88,11 @@ def readable(path: Path, kind: str, *broken: type[Exception]) -> Iterator[None]:
     except UnicodeDecodeError as error:
         byte = f"byte {error.object[error.start]:#04x} at {error.start}"
         raise DataError(str(path), f"{byte} is not UTF-8", kind, "save it as UTF-8") from None
+    except PermissionError as error:
+        raise DataError(
+            str(error.filename or path), f"cannot be read ({error.strerror})", kind,
+            "check who may read it",
+        ) from None  # fmt: skip
     except damage as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from tasks.errors import DataError
+from tasks.folders import files_below
 from tasks.readers.tar_end import Blocks, check_end
 
 MAX_ENTRY_BYTES = 2**31  # of one file inside an archive
@@ -131,7 +132,7 @@ def _inside(path: Path, name: str) -> Path:
     """The file of that name in a directory: at its top, or else in any folder below."""
     inside = path / name
     if not inside.exists():
-        found = sorted(path.rglob(name))
+        found = [file for file in files_below(path) if file.name == name]
         if not found:
             return inside  # opening it says that it is missing
         _check_one(path, name, len(found))
@@ -187,7 +188,7 @@ def entries(
 def _from_directory(
     path: Path, wanted: Callable[[tuple[str, ...]], bool], most: int
 ) -> Iterator[tuple[tuple[str, ...], bytes]]:
-    for file in sorted(path.rglob("*")):
+    for file in files_below(path):
         parts = file.relative_to(path).parts
         if file.is_symlink():
             raise DataError(str(file), "a link", "a plain file or a folder", "copy what it names")
