@@ -14,6 +14,7 @@ from tasks.errors import DataError
 from tasks.fingerprint import file_hash
 from tasks.readers import READERS
 from tasks.readers.reader import Records, readable
+from tasks.readers.unpack import COMPRESSED
 from tasks.schema import SplitName
 from tasks.tables import Parsed, encoded_tables, schema_table
 
@@ -148,15 +149,34 @@ def _read_files(
     """The records of a split's files, with what files may not say: sources, ids of questions."""
     reader = READERS[local.reader]
     options = local.reader_options(card.task)
+    sources = [_source_of(path) for path in paths]
     for place, path in enumerate(paths, 1):
         name = path.stem if len(paths) == 1 else f"{place}/{path.stem}"  # two may have one name
         for number, record in enumerate(reader.read(path, split, options), 1):
             if not isinstance(record, DataError):
-                if local.names_sources(split):
-                    record[1].setdefault("source", path.stem)
+                if local.names_sources(split) and "source" not in record[1]:
+                    if sources.count(sources[place - 1]) > 1:
+                        raise _same_source(card, split, paths, sources[place - 1])
+                    record[1]["source"] = sources[place - 1]
                 if card.task == "question_answering":
                     record[1].setdefault("id", f"{name}-{number}")
             yield record
+
+
+def _source_of(path: Path) -> str:
+    """The file's name without its ending, and without that of a compression."""
+    while path.suffix.lower() in COMPRESSED:
+        path = path.with_suffix("")
+    return path.stem
+
+
+def _same_source(card: DatasetCard, split: SplitName, paths: list[Path], source: str) -> DataError:
+    same = [str(path) for path in paths if _source_of(path) == source]
+    return DataError(
+        f"dataset {card.name} local.files.{split}",
+        f"{same[0]} and {same[1]}, which both are the source {source!r}",
+        "names that differ, since a file's name is the source of its records", "rename one",
+    )  # fmt: skip
 
 
 def _local_files(local: LocalSource, data_root: Path | None) -> dict[SplitName, list[Path]] | None:

@@ -32,6 +32,7 @@ from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, LabelNames, 
 from tasks.readers.table_rows import Layout, csv_table, json_lines, parquet_rows
 from tasks.readers.tag_schemes import Scheme
 from tasks.readers.text_lines import Encoding
+from tasks.readers.unpack import COMPRESSED
 from tasks.schema import LABEL_COLUMN
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
@@ -44,7 +45,6 @@ ENDINGS: dict[str, Format] = {
     ".json": "jsonl",
     ".parquet": "parquet",
 }
-COMPRESSED = (".gz", ".bz2", ".xz")
 
 
 class TableOptions(ReaderOptions):

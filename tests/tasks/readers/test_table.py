@@ -511,9 +511,10 @@ def test_a_second_question_with_the_same_id(tmp_path):
 
 def test_questions_without_ids_in_two_files_of_one_name(tmp_path):
     """One file: its name and the row. Several: their place in the card as well."""
-    content = [{**hub(ANSWERS), "title": f"T{n}"} for n in range(4)]
+    content = [{**hub(ANSWERS), "title": f"T{n}", "from": "x"} for n in range(4)]
     for row in content:
         del row["id"]
+    options = {"columns": {"source": "from"}}  # which the name of a file cannot be here
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         rows = [json.dumps({**row, "question": f"{folder}?"}) for row in content]
@@ -522,8 +523,8 @@ def test_questions_without_ids_in_two_files_of_one_name(tmp_path):
     (tmp_path / "t.jsonl").write_text(json.dumps({**content[0], "title": "test"}) + "\n")
 
     def ids(train):
-        given = card({"files": {"train": train, "test": "t.jsonl"}}, task=ASK, skew="title",
-                     test=None, validation={"fraction": 0.5})  # fmt: skip
+        given = card({"files": {"train": train, "test": "t.jsonl"}, "options": options},
+                     task=ASK, skew="title", test=None, validation={"fraction": 0.5})  # fmt: skip
         corpus = load_corpus(given, data_root=tmp_path, cache_dir=tmp_path / "cache", skip_bad=9)
         return [key for split in ("train", "validation") for key in corpus.splits[split]["id"][:]]
 
