@@ -52,10 +52,11 @@ class TableOptions(ReaderOptions):
 
     `format`: by the file's ending if not given (`reviews.csv.gz` is CSV). `delimiter`, `quoting`,
     `header` and `encoding` are for CSV and TSV; if not given, CSV has commas and double quotes, TSV
-    has tabs and none. `label_names`: the names of labels (or tags) that are numbers or codes in the
-    file: a list that starts with the name of 0, or a mapping such as {0: negative, 4: positive}.
-    `scheme` of the tags, which become IOB2 (see tag_schemes.py). `unanswerable`: a question without
-    an answer is a bad record (`error`), or left out and counted (`drop`).
+    has tabs and none, and both have a header, which must be given where all columns are numbers.
+    `label_names`: the names of labels (or tags) that are numbers or codes in the file: a list that
+    starts with the name of 0, or a mapping such as {0: negative, 4: positive}. `scheme` of the
+    tags, which become IOB2 (see tag_schemes.py). `unanswerable`: a question without an answer is a
+    bad record (`error`), or left out and counted (`drop`).
     """
 
     columns: dict[str, str | int] = Field(default={})
@@ -103,7 +104,18 @@ class TableOptions(ReaderOptions):
             raise ValueError(f"scheme: {self.task} has no tags")
         if "unanswerable" in self.model_fields_set and self.task != "question_answering":
             raise ValueError(f"unanswerable: {self.task} has no questions")
+        self._check_header()
         return self
+
+    def _check_header(self) -> None:
+        """Numbers alone do not tell whether the first line is a row, which would be lost."""
+        numbers = all(isinstance(theirs, int) for theirs in self.columns.values())
+        needed = set(REQUIRED[self.task]) <= set(self.columns)
+        if numbers and needed and "header" not in self.model_fields_set:
+            raise ValueError(
+                "columns are numbers, and header is not given; say header: false if the first line "
+                "is a row, header: true if it has names"
+            )
 
     def _check_once(self) -> None:
         """No column under two names of ours, no name for two labels of a list.

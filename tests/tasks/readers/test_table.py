@@ -90,7 +90,17 @@ def test_numbers_of_columns(tmp_path):
     numbers = {"text": 2, "label": 0, "client": 1}
     body = CSV.partition("\n")[2]
     assert rows(tmp_path, body, columns=numbers, header=False) == REVIEWS
-    assert rows(tmp_path, CSV, columns=numbers) == REVIEWS
+    assert rows(tmp_path, CSV, columns=numbers, header=True) == REVIEWS
+    assert rows(tmp_path, CSV, columns={**NAMES, "label": 0}) == REVIEWS
+
+
+def test_a_header_that_is_repeated(tmp_path):
+    """As `cat a.csv b.csv` makes it."""
+    first, bad, second = rows(tmp_path, "label,text\n1,a\n\ufefflabel,text\n2,b\n")
+    assert (first["label"], second["label"]) == ("1", "2")
+    assert "f.csv line 3: the header again; expected a row; drop the line" in bad
+    twice = rows(tmp_path, "a,1\na,1\n", columns={"text": 0, "label": 1}, header=False)
+    assert twice == [{"text": "a", "label": "1"}] * 2
 
 
 def test_encodings(tmp_path):
@@ -434,6 +444,7 @@ def test_bombs(tmp_path):
     (CLASSIFY, {"delimiter": "ab"}, "at most 1 character"),
     (CLASSIFY, {"format": "xlsx"}, "'csv', 'tsv', 'jsonl' or 'parquet'"),
     (CLASSIFY, {"columns": {"text": True}}, "columns"),
+    (CLASSIFY, {"columns": {"text": 1, "label": 0}}, "say header: false if the first line is a ro"),
 ])  # fmt: skip
 def test_options_that_do_not_fit(task, given, message):
     with pytest.raises(ValidationError, match=message.replace("(", r"\(")):
