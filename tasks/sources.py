@@ -105,6 +105,7 @@ def read_source(
         }, skip_bad), skip_bad)  # fmt: skip
     local = card.local
     assert local is not None
+    identity["source"]["options"] = local.reader_options(card.task).model_dump(mode="json")
     files = _existing_files(card, local, data_root)
     needed = dict(zip(files, _needed(card, local, files), strict=True))
     hashes = {path: _hash(path) for path in set(chain(*needed.values()))}

@@ -20,7 +20,7 @@ lines and Parquet.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
@@ -28,14 +28,16 @@ from tasks.errors import DataError
 from tasks.readers.answers import Unanswerable
 from tasks.readers.reader import Reader, ReaderOptions, Records
 from tasks.readers.references import group_references
-from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, LabelNames, table_record
+from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, table_record
 from tasks.readers.table_rows import Layout, csv_table, json_lines, parquet_rows
+from tasks.readers.table_values import name_of
 from tasks.readers.tag_schemes import Scheme
 from tasks.readers.text_lines import Encoding
 from tasks.readers.unpack import COMPRESSED
 from tasks.schema import LABEL_COLUMN
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
+LabelNames = list[str] | dict[bool | int | str, str]
 
 ENDINGS: dict[str, Format] = {
     ".csv": "csv",
@@ -87,6 +89,26 @@ class TableOptions(ReaderOptions):
             raise ValueError(f"{delimiter!r} cannot separate values; expected one such as ;")
         return delimiter
 
+    @field_validator("label_names")
+    @classmethod
+    def _named_once(cls, names: LabelNames | None) -> LabelNames | None:
+        """By the label as it is read, whatever type it has: 1 and "1" are one label."""
+        if names is None:
+            return None
+        if not names:
+            raise ValueError("empty; expected names, such as [bad, good]")
+        pairs = enumerate(names) if isinstance(names, list) else names.items()
+        named: dict[bool | int | str, str] = {}
+        for key, name in pairs:
+            label = name_of("a key", "label", key)
+            if label in named:
+                raise ValueError(f"two names of the label {label!r}; expected one")
+            named[label] = name_of(f"the name of {label}", "name", name)
+        if isinstance(names, list) and len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{twice!r} twice; expected every name once")
+        return named
+
     @model_validator(mode="after")
     def _fit_the_task(self, info: ValidationInfo) -> TableOptions:
         assert info.context is not None, "the task of the card is needed"
@@ -118,7 +140,7 @@ class TableOptions(ReaderOptions):
             )
 
     def _check_once(self) -> None:
-        """No column under two names of ours, no name for two labels of a list.
+        """No column under two names of ours.
 
         A client, source or title may be what another column is, such as the label.
         """
@@ -132,13 +154,6 @@ class TableOptions(ReaderOptions):
             if theirs in owners:
                 raise ValueError(f"columns: {owners[theirs]} and {ours} are both {theirs!r}")
             owners[theirs] = ours
-        names = self.label_names
-        if names is not None and not names:
-            raise ValueError("label_names is empty; expected names, such as [bad, good]")
-        listed = names if isinstance(names, list) else []
-        twice = [name for name in listed if listed.count(name) > 1]
-        if twice:
-            raise ValueError(f"label_names has {twice[0]!r} twice; expected every name once")
 
 
 def read(path: Path, split: str, options: TableOptions) -> Records:
@@ -155,9 +170,8 @@ def read(path: Path, split: str, options: TableOptions) -> Records:
 
 def _records(path: Path, options: TableOptions) -> Records:
     kind = options.format or _format(path)
-    columns = Columns(
-        options.task, options.columns, options.label_names, options.scheme, options.unanswerable
-    )
+    names = cast(dict[str, str] | None, options.label_names)  # see _named_once
+    columns = Columns(options.task, options.columns, names, options.scheme, options.unanswerable)
     found = False
     if kind == "jsonl":
         rows = json_lines(path, columns)

@@ -75,13 +75,22 @@ def test_a_file_beside_the_card(show, monkeypatch):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"label_names": []}, "local.options: label_names is empty; expected names, such as [bad, goo"),
-    ({"label_names": ["a", "b", "a"]}, "label_names has 'a' twice"),
+    ({"label_names": []}, "local.options.label_names: empty; expected names, such as [bad, good"),
+    ({"label_names": ["a", "b", "a"]}, "local.options.label_names: 'a' twice; expected every name"),
+    ({"label_names": {0: "bad", 1: " "}}, "label_names: the name of 1: an empty name"),
+    ({"label_names": ["bad", ""]}, "label_names: the name of 1: an empty name"),
+    ({"label_names": {"": "bad"}}, "label_names: a key: an empty label"),
     ({"columns": {"text": "label"}}, "columns: text and label are both 'label'"),
     ({"columns": {"text": "user", "label": "user"}}, "columns: text and label are both 'user'"),
 ])  # fmt: skip
 def test_options(show, options, message):
     assert message in show(local={"options": options}).one_line()
+
+
+def test_labels_that_are_numbers_and_codes(show):
+    content = GOOD.replace("0,text 38", "n/a,text 38")
+    options = {"label_names": {0: "bad", 1: "good", "n/a": "unknown"}}
+    assert show(content, local={"options": options}).code == 0
 
 
 def test_a_client_may_be_the_label(show):

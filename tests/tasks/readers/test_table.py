@@ -444,6 +444,7 @@ def test_bombs(tmp_path):
     (CLASSIFY, {"delimiter": "ab"}, "at most 1 character"),
     (CLASSIFY, {"format": "xlsx"}, "'csv', 'tsv', 'jsonl' or 'parquet'"),
     (CLASSIFY, {"columns": {"text": True}}, "columns"),
+    (CLASSIFY, {"label_names": {1: "a", "1": "b"}}, "two names of the label '1'; expected one"),
     (CLASSIFY, {"columns": {"text": 1, "label": 0}}, "say header: false if the first line is a ro"),
 ])  # fmt: skip
 def test_options_that_do_not_fit(task, given, message):
