@@ -20,6 +20,7 @@ from pydantic import Field, field_validator
 from tasks.errors import DataError
 from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.sentences import blank, blank_separated, sentences
+from tasks.readers.table_values import name_of
 from tasks.readers.tag_schemes import Scheme, to_iob2
 from tasks.readers.text_lines import Line, text_lines
 from tasks.readers.unpack import BROKEN, entries, open_file
@@ -193,7 +194,7 @@ def _record(where: str, sentence: list[tuple[str, str, str]], options: ConllOpti
             where, f"clients {first!r} and {other!r}" if other is not None else "an empty client",
             "one name on every line of a sentence", "correct local.options.client_column",
         )  # fmt: skip
-    return where, {**row, "client": first}
+    return where, {**row, "client": name_of(where, "client", first)}
 
 
 CONLL = Reader(("sequence_tagging",), ConllOptions, read)

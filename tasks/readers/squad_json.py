@@ -17,6 +17,7 @@ from tasks.errors import DataError
 from tasks.readers.answers import Unanswerable, check_answers, nearby, no_answer
 from tasks.readers.json_values import field, parsed, shown
 from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.table_values import name_of
 from tasks.readers.unpack import BROKEN, open_file
 
 
@@ -106,7 +107,7 @@ def _name(owner: Any, key: str, where: str, options: SquadOptions) -> str:
 def _client(owners: tuple[dict[str, Any], ...], key: str, where: str) -> str:
     found = next((owner[key] for owner in owners if key in owner), None)
     if isinstance(found, str) and found.strip():
-        return found
+        return name_of(where, key, found)
     if isinstance(found, int) and not isinstance(found, bool):
         return str(found)
     raise DataError(
