@@ -155,6 +155,7 @@ def test_what_was_read(show):
         "clients 3: smallest ", "bad records left out 1",
     ):  # fmt: skip
         assert words in shown, words
+    assert "labels of test alone" not in shown
 
 
 def test_small_sets_are_clustered_too(show):
@@ -178,11 +179,13 @@ def test_tweets_without_a_user_are_in_no_natural_client(show):
     )
 
 
-def test_test_examples_that_stand_in_train_are_counted(show, tmp_path):
-    (tmp_path / "t.csv").write_text("label,text\n0,text 0\n1,text 1\n1,another\n0,text 0 \n")
-    assert show(local={"files": {"train": "./f.csv", "test": "./t.csv"}}, test=None).code == 0
+def test_test_examples_that_stand_in_train_and_labels_that_do_not(show, tmp_path):
+    (tmp_path / "t.csv").write_text("label,text\n0,text 0\n1,text 1\n2,another\n0,text 0 \n")
+    answer = show(local={"files": {"train": "./f.csv", "test": "./t.csv"}}, test=None)
+    assert "labels of test alone 1: 2" in " ".join(answer.out.replace("│", " ").split())
     answer = command("run", "run.yaml", "rounds=1", "--out", "runs")
     assert answer.code == 0, answer.err
     for path in (tmp_path / "runs").glob("*/result.json"):
         notes = json.loads(path.read_text())["notes"]
         assert "test examples whose input stands in train as well: 2" in notes
+        assert "labels of test that no training example has: 1: 2" in notes

@@ -7,6 +7,7 @@ from corpora import COMMON, load
 
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
+from tasks.unseen_labels import unseen_labels
 
 LABELS = {"task": "text_classification", "skew": "label"}
 TAGS = {"task": "sequence_tagging", "skew": "entity_types"}
@@ -65,3 +66,29 @@ def test_conll_clients_with_blanks_around_them(tmp_path):
     content = {"train": SENTENCES.replace("\t", "\tann\t"), "test": "Bo\tann\u00a0\tB-PER\n"}
     with pytest.raises(DataError, match=r"test\.conll line 1: client: 'ann.*'; expected a name"):
         corpus(tmp_path, content, TAGS, "conll", client_column=1)
+
+
+# labels of test alone ---------------------------------------------------------------------------
+
+
+def unseen(found):
+    train, test = (found.splits[split].data.table for split in ("train", "test"))
+    return unseen_labels(found.task, found.labels, train, test)
+
+
+def test_classes_that_only_test_has(tmp_path):
+    content = {"train": TRAIN, "test": "text,label\na,pos\nb,Pos\nc,NEG\n"}
+    assert unseen(corpus(tmp_path, content, LABELS, "table")) == ["NEG", "Pos"]
+    content["test"] = "text,label\na,pos\n"
+    assert unseen(corpus(tmp_path, content, LABELS, "table")) == []
+
+
+def test_types_that_only_test_has(tmp_path):
+    """A type that train has is seen, even where only test has its I- tag."""
+    test = "Ada\tB-PER\nB\tI-PER\n\nAcme\tB-Org\nx\tO\n"
+    found = corpus(tmp_path, {"train": SENTENCES, "test": test}, TAGS, "conll")
+    assert unseen(found) == ["Org"]
+
+
+def test_a_task_without_labels(tmp_path):
+    assert unseen_labels("seq2seq", [], None, None) == []
