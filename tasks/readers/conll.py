@@ -22,7 +22,7 @@ from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readabl
 from tasks.readers.sentences import blank, blank_separated, sentences
 from tasks.readers.table_values import name_of
 from tasks.readers.tag_schemes import Scheme, to_iob2
-from tasks.readers.text_lines import Line, text_lines
+from tasks.readers.text_lines import Line, unbroken_lines
 from tasks.readers.unpack import BROKEN, entries, open_file
 
 
@@ -93,7 +93,7 @@ def _files(
 ) -> Iterator[tuple[Iterable[Line], str | None]]:
     if options.patterns is None:
         with open_file(path) as file:
-            yield text_lines(file, str(path)), None
+            yield unbroken_lines(file, str(path)), None
         return
     if split not in options.patterns:
         raise DataError(
@@ -105,7 +105,7 @@ def _files(
         found += 1
         before, after = map(len, pattern.split("*"))
         source = parts[-1][before : len(parts[-1]) - after].strip("-_. ")
-        yield text_lines(io.BytesIO(content), f"{path} entry {'/'.join(parts)}"), source
+        yield unbroken_lines(io.BytesIO(content), f"{path} entry {'/'.join(parts)}"), source
     if not found:
         raise DataError(str(path), f"no file {pattern}", "at least one")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from tasks.errors import DataError
 from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.sentences import Sentence, blank, blank_separated, sentences
-from tasks.readers.text_lines import Line, text_lines
+from tasks.readers.text_lines import Line, unbroken_lines
 from tasks.readers.unpack import BROKEN, entries
 
 MAX_DOCUMENT_BYTES = 256 * 2**20  # a file is one document; the longest have a few MB
@@ -53,7 +53,7 @@ def read(path: Path, split: str, options: GoldConllOptions) -> Records:
             path, lambda parts: parts[-1].endswith(_SUFFIX), MAX_DOCUMENT_BYTES
         ):
             where = f"{path} entry {'/'.join(parts)}"
-            for record in _documents(where, text_lines(io.BytesIO(content), where)):
+            for record in _documents(where, unbroken_lines(io.BytesIO(content), where)):
                 found += 1
                 yield record
     if not found:
