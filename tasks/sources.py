@@ -13,8 +13,8 @@ from tasks.dataset_card import DatasetCard, LocalSource, SourceName, SyntheticSo
 from tasks.errors import DataError
 from tasks.fingerprint import file_hash
 from tasks.readers import READERS
+from tasks.readers.compressed import COMPRESSED
 from tasks.readers.reader import Records, readable
-from tasks.readers.unpack import COMPRESSED
 from tasks.schema import SplitName
 from tasks.tables import Parsed, encoded_tables, schema_table
 

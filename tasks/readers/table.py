@@ -26,6 +26,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from tasks.errors import DataError
 from tasks.readers.answers import Unanswerable
+from tasks.readers.compressed import COMPRESSED
 from tasks.readers.reader import Reader, ReaderOptions, Records
 from tasks.readers.references import group_references
 from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, table_record
@@ -33,7 +34,6 @@ from tasks.readers.table_rows import Layout, csv_table, json_lines, parquet_rows
 from tasks.readers.table_values import name_of
 from tasks.readers.tag_schemes import Scheme
 from tasks.readers.text_lines import Encoding
-from tasks.readers.unpack import COMPRESSED
 from tasks.schema import LABEL_COLUMN
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]

@@ -26,7 +26,6 @@ from tasks.readers.tar_end import Blocks, check_end
 MAX_ENTRY_BYTES = 2**31  # of one file inside an archive
 MAX_RATIO = 200  # unpacked to packed; text rarely passes 20
 FREE_BYTES = 64 * 2**20  # unpacked, below which the ratio does not matter
-COMPRESSED = (".gz", ".bz2", ".xz")  # endings of names
 BROKEN: tuple[type[Exception], ...] = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError,
     RuntimeError, ValueError, OverflowError,
