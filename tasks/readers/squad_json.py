@@ -46,7 +46,8 @@ class SquadOptions(ReaderOptions):
 def read(path: Path, split: str, options: SquadOptions) -> Records:
     """Yields `id`, `question`, `context`, `title` and `answers` of every question, in file order.
 
-    With `client_key` also `client`.
+    With `client_key` also `client`. A bad context or title is as many bad records as questions
+    that are lost with it.
 
     Raises:
         DataError: the file is not JSON, or no SQuAD file.
@@ -72,12 +73,13 @@ def _questions(path: Path, content: Any, options: SquadOptions) -> Records:
             continue
         for place, paragraph in enumerate(paragraphs, 1):
             inside = f"{where} paragraph {place}"
+            questions: list[Any] = [None]  # one bad record, if that is all that can be known
             try:
+                questions = field(paragraph, "qas", list, inside)
                 context = field(paragraph, "context", str, inside)
                 title = _title(article, paragraph, inside, options)
-                questions = field(paragraph, "qas", list, inside)
             except DataError as error:
-                yield error
+                yield from [error] * max(len(questions), 1)
                 continue
             for question in questions:
                 try:

@@ -189,3 +189,23 @@ def test_test_examples_that_stand_in_train_and_labels_that_do_not(show, tmp_path
         notes = json.loads(path.read_text())["notes"]
         assert "test examples whose input stands in train as well: 2" in notes
         assert "labels of test that no training example has: 1: 2" in notes
+
+
+def test_a_finished_run_is_not_reused_where_records_were_left_out(show, tmp_path):
+    """Its examples are the same, but its result would count none, and none is what it may skip."""
+    assert show().code == 0
+    assert command("run", "run.yaml", "rounds=1", "--out", "runs").code == 0
+    clean = set((tmp_path / "runs").iterdir())
+    with (tmp_path / "f.csv").open("a", encoding="utf-8") as file:
+        file.write("1,,u1\n")
+    assert command("run", "run.yaml", "rounds=1", "--skip-bad", "1", "--out", "runs").code == 0
+    found = {path: json.loads((path / "result.json").read_text())["data"]["skipped"]
+             for path in (tmp_path / "runs").iterdir()}  # fmt: skip
+    assert {path for path, skipped in found.items() if skipped == 0} == clean
+    assert sorted(found.values()) == [0, 0, 1, 1]
+    new = next(path for path in found if found[path] and "centralized" not in path.name)
+    assert command("export-model", new, "model").code == 0
+    for path in clean:
+        assert not {"skipped", "left_out"} & json.loads(
+            (path / "identity.json").read_text()
+        )["content"].keys()  # fmt: skip
