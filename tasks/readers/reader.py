@@ -49,6 +49,14 @@ class ReaderOptions(BaseModel):
         return ""
 
 
+def names_once(names: list[str]) -> list[str]:
+    """The names of labels in a list by number; ValueError where two labels would become one."""
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} twice; expected every name once")
+    return names
+
+
 def _alone(path: Path, options: Any) -> list[Path]:
     return []
 

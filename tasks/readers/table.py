@@ -27,7 +27,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from tasks.errors import DataError
 from tasks.readers.answers import Unanswerable
 from tasks.readers.compressed import COMPRESSED
-from tasks.readers.reader import Reader, ReaderOptions, Records
+from tasks.readers.reader import Reader, ReaderOptions, Records, names_once
 from tasks.readers.references import group_references
 from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, table_record
 from tasks.readers.table_rows import Layout, csv_table, json_lines, parquet_rows
@@ -104,9 +104,8 @@ class TableOptions(ReaderOptions):
             if label in named:
                 raise ValueError(f"two names of the label {label!r}; expected one")
             named[label] = name_of(f"the name of {label}", "name", name)
-        if isinstance(names, list) and len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"{twice!r} twice; expected every name once")
+        if isinstance(names, list):
+            names_once(names)
         return named
 
     @model_validator(mode="after")
