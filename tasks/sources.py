@@ -77,6 +77,7 @@ def read_source(
     cache_dir: Path,
     sizes: Mapping[str, int] | None,
     skip_bad: int,
+    skipped_before: int,
 ) -> Parsed:
     """The source splits as tables with `row`, and the labels; from the cache where possible."""
     identity: dict[str, Any] = {
@@ -102,7 +103,7 @@ def read_source(
         return cached(identity, folder, lambda: encoded_tables(card, {
             split: read_hub(hub, card.task, split, downloads, instead)
             for split in card.source_splits
-        }, skip_bad), skip_bad)  # fmt: skip
+        }, skip_bad, skipped_before), skip_bad - skipped_before)  # fmt: skip
     local = card.local
     assert local is not None
     identity["source"]["options"] = local.reader_options(card.task).model_dump(mode="json")
@@ -114,7 +115,7 @@ def read_source(
     identity["names"] = {split: [path.name for path in files[split]] for split in files}
     return cached(identity, folder, lambda: encoded_tables(card, {
         split: _read_files(card, local, files[split], split) for split in card.source_splits
-    }, skip_bad), skip_bad)  # fmt: skip
+    }, skip_bad, skipped_before), skip_bad - skipped_before)  # fmt: skip
 
 
 def _hash(path: Path) -> str:
@@ -214,7 +215,8 @@ def _existing_files(
     files = _local_files(local, data_root)
     where = f"dataset {card.name} local.files"
     names = {name for split in local.files for name in local.paths(split)}
-    beside = sorted(name for name in names if local.lies_beside(name))
+    relative = [name for name in names if not _expanded(name).is_absolute()]
+    beside = sorted(name for name in relative if local.lies_beside(name))
     hint = f"write ./{beside[0]} for the file beside the card, or " if beside else ""
     if files is None:
         raise DataError(

@@ -40,6 +40,7 @@ def encoded_tables(
     card: DatasetCard,
     records: Mapping[SplitName, Iterable[Record | DataError]],
     skip_bad: int = 0,
+    skipped_before: int = 0,
 ) -> Parsed:
     """Reads all source splits, numbers their rows and labels, and builds the tables.
 
@@ -47,6 +48,7 @@ def encoded_tables(
 
     Args:
         skip_bad: at most so many bad records are left out, over all splits.
+        skipped_before: how many of these are used up already.
 
     Raises:
         DataError: one bad record more than that, an unreadable file, an empty split.
@@ -67,7 +69,7 @@ def encoded_tables(
                     raise record
                 builder.add(*record)
             except DataError as error:
-                if len(skipped) == skip_bad:
+                if skipped_before + len(skipped) == skip_bad:
                     raise _beyond(error, skip_bad) from None
                 builder.row += 1
                 skipped.append(str(error))

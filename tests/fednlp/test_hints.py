@@ -72,6 +72,8 @@ def test_a_file_beside_the_card(show, monkeypatch):
     line = show(local={"files": {"train": "f.csv"}}).one_line()
     assert "write ./f.csv for the file beside the card, or set FEDNLP_DATA" in line
     assert "./g.csv" not in show(local={"files": {"train": "g.csv"}}).one_line()
+    line = show(local={"files": {"train": "/dev/null"}}).one_line()
+    assert "a device or a pipe, at /dev/null; check FEDNLP_DATA" in line and "./" not in line
 
 
 @pytest.mark.parametrize(("options", "message"), [
