@@ -33,6 +33,7 @@ from fednlp.results.schema import (
     Score,
 )
 from tasks.overlap import repeated
+from tasks.unseen_labels import shortened, unseen_labels
 
 
 def conclude(
@@ -165,9 +166,12 @@ def _notes(experiment: Experiment, kind: str) -> list[str]:
             f"train examples of the stored partition that no client has here: "
             f"{lost['to_validation']} in the validation split, {lost['left_out']} left out"
         )
-    again = repeated(
-        experiment.corpus.task, *(experiment.corpus.splits[s].data.table for s in ("train", "test"))
-    )
+    corpus = experiment.corpus
+    train, test = (corpus.splits[split].data.table for split in ("train", "test"))
+    unseen = unseen_labels(corpus.task, corpus.labels, train, test)
+    if unseen:
+        notes.append(f"labels of test that no training example has: {shortened(unseen)}")
+    again = repeated(corpus.task, train, test)
     if again:
         notes.append(f"test examples whose input stands in train as well: {again}")
     if kind == "federated":

@@ -151,6 +151,7 @@ def _common(experiment: Experiment, client: dict[str, Any], every: int) -> dict[
         },
         "initial_weights": digest(experiment.initial_weights),
         "frozen_weights": experiment.model.frozen_digest(),
+        **_left_out(experiment),
         "client": client,
         "seed": config.seed,
         "precision": config.precision,
@@ -159,6 +160,16 @@ def _common(experiment: Experiment, client: dict[str, Any], every: int) -> dict[
             "validation_examples": config.evaluation.validation_examples,
         },
     }
+
+
+def _left_out(experiment: Experiment) -> dict[str, Any]:
+    """Records that the corpus lacks, if any: equal examples of two files are not one result.
+
+    The files of a finished run may since have got bad records, which its result must then count.
+    """
+    corpus = experiment.corpus
+    counts = {"skipped": len(corpus.skipped), "left_out": dict(corpus.left_out)}
+    return {key: count for key, count in counts.items() if count}
 
 
 def _effective_sampling(sampling: SamplingConfig) -> dict[str, Any]:

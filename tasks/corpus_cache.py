@@ -24,8 +24,8 @@ from tasks.tables import Parsed
 
 # What turns files or seeds into rows, or says which are bad: readers, schema, cards, generators.
 _CODE = (
-    "sources.py", "hub.py", "schema.py", "tables.py", "dataset_card.py", "metrics_squad.py",
-    "errors.py", "readers/*.py", "synthetic/*.py",
+    "sources.py", "hub.py", "schema.py", "tables.py", "dataset_card.py", "card_errors.py",
+    "metrics_squad.py", "errors.py", "folders.py", "readers/*.py", "synthetic/*.py",
 )  # fmt: skip
 
 

@@ -67,6 +67,7 @@ def load_corpus(
     sizes: Mapping[str, int] | None = None,
     limit: Mapping[Any, int] | None = None,
     skip_bad: int = 0,
+    skipped_before: int = 0,
     find_card: Callable[[str, str], DatasetCard] | None = None,
 ) -> Corpus:
     """Loads the data set of a card.
@@ -80,6 +81,7 @@ def load_corpus(
         limit: at most so many examples per split, a seeded subsample in source order; applied
             after the cuts. A larger limit contains the examples of a smaller one.
         skip_bad: at most so many bad records are left out, over all splits and members.
+        skipped_before: how many of these other members have used up.
         find_card: the card of a member's name; the second argument is the key that names it.
 
     Raises:
@@ -92,16 +94,18 @@ def load_corpus(
         for name, most in card.members.items():
             where = f"dataset {card.name} members"
             member = _member(card, find_card(name, where), members)
-            left = skip_bad - sum(len(known.skipped) for known in members.values())
+            before = sum(len(known.skipped) for known in members.values())
             members[member.name] = load_corpus(
                 member, data_root=data_root, cache_dir=cache_dir,
-                source=source, limit=most, skip_bad=left,
+                source=source, limit=most, skip_bad=skip_bad, skipped_before=before,
             )  # fmt: skip
         parsed = _joined(card, members)
         _check_counts(card, chosen, parsed)
         tables, synthetic = parsed.tables, any(m.synthetic for m in members.values())
     else:
-        parsed = read_source(card, chosen, data_root, Path(cache_dir), sizes, skip_bad)
+        parsed = read_source(
+            card, chosen, data_root, Path(cache_dir), sizes, skip_bad, skipped_before
+        )
         if chosen != "synthetic":
             _check_counts(card, chosen, parsed)
         tables, synthetic = parsed.tables, chosen == "synthetic"

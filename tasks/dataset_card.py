@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import difflib
 import os
-import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -29,14 +28,16 @@ from pydantic import (
     model_validator,
 )
 
+from tasks.card_errors import one_line
 from tasks.errors import DataError
 from tasks.readers import READERS
 from tasks.readers.answers import Unanswerable
-from tasks.readers.reader import ReaderOptions
+from tasks.readers.reader import ReaderOptions, names_once
 from tasks.schema import LABEL_COLUMN, SKEW_KINDS, SPLITS, TASK_COLUMNS, SplitName
 
 TaskName = Literal["text_classification", "sequence_tagging", "question_answering", "seq2seq"]
 SourceName = Literal["local", "hub", "synthetic", "members"]
+Count = Annotated[int, Field(ge=1)]  # of examples in a split
 
 
 class _Section(BaseModel):
@@ -66,6 +67,11 @@ class HubSource(_Section):
     select: dict[SplitName, list[str]] = {}
     group_references: bool = True
     unanswerable: Unanswerable = "error"
+
+    @field_validator("labels")
+    @classmethod
+    def _differ(cls, labels: list[str] | None) -> list[str] | None:
+        return None if labels is None else names_once(labels)
 
     @model_validator(mode="after")
     def _selection_is_whole(self) -> HubSource:
@@ -201,9 +207,9 @@ class DatasetCard(_Section):
     local: LocalSource | None = None
     hub: HubSource | None = None
     synthetic: SyntheticSource | None = None
-    members: dict[str, dict[SplitName, int]] | None = None
+    members: dict[str, dict[SplitName, Count]] | None = None
     labels: list[str] | None = None
-    expected: dict[SplitName, int] = {}
+    expected: dict[SplitName, Count] = {}
     skew: str
     client: Literal["title", "source", "client"] | None = None
     validation: Cut = Cut()
@@ -232,7 +238,7 @@ class DatasetCard(_Section):
             "local": self.local.files if self.local else None,
             "hub": self.hub.splits if self.hub else None,
             "synthetic": self.synthetic.sizes if self.synthetic else None,
-            "members": SPLITS if self.members else None,
+            "members": None if self.members is None else SPLITS,
         }
         return {
             name: tuple(split for split in SPLITS if split in splits)
@@ -243,6 +249,8 @@ class DatasetCard(_Section):
     @model_validator(mode="after")
     def _sources_agree(self) -> DatasetCard:
         declared = self._declared_splits()
+        if self.members == {}:
+            raise ValueError("members: {}; expected data sets, such as {squad: {}}")
         if not declared:
             raise ValueError("no source; expected local, hub, synthetic or members")
         if "members" in declared and (len(declared) > 1 or self.labels or self.test):
@@ -309,47 +317,16 @@ class DatasetCard(_Section):
         try:
             card = cls.model_validate(data)
         except ValidationError as error:
-            raise _one_line(where, cls, error) from None
+            raise one_line(where, cls, error, data) from None
         if card.local is not None:
-            options = READERS[card.local.reader].options
+            options, given = READERS[card.local.reader].options, card.local.options
             try:
                 card.local.reader_options(card.task)
             except ValidationError as error:
-                raise _one_line(where, options, error, ("local", "options")) from None
+                raise one_line(where, options, error, given, ("local", "options")) from None
             if folder is not None:
                 card = card.model_copy(update={"local": card.local.beside(folder)})
         if card.members is not None and folder is not None:
             members = {beside(name, folder): most for name, most in card.members.items()}
             card = card.model_copy(update={"members": members})
         return card
-
-
-def _one_line(
-    where: str, model: type[BaseModel], error: ValidationError, prefix: tuple[str, ...] = ()
-) -> DataError:
-    first = error.errors()[0]
-    location = tuple(str(part) for part in first["loc"] if part != "[key]")
-    place = f"{where} {'.'.join((*prefix, *location))}".strip()
-    if first["type"] == "missing":
-        return DataError(place, "missing", "a value", "add the key")
-    if first["type"] == "extra_forbidden":
-        known = list(_section(model, location[:-1]).model_fields)
-        close = difflib.get_close_matches(location[-1], known, 1)
-        fix = f"did you mean {close[0]}?" if close else "remove it"
-        return DataError(place, "unknown key", f"one of {', '.join(known) or '(none)'}", fix)
-    message = first["msg"].removeprefix("Value error, ")
-    if message.startswith("Input should be "):
-        found = repr(first["input"])
-        return DataError(place, found[:80], message.removeprefix("Input should be "))
-    return DataError(place, message[0].lower() + message[1:])
-
-
-def _section(model: type[BaseModel], location: tuple[str, ...]) -> type[BaseModel]:
-    """The nested model at a location, looking through `X | None`."""
-    for part in location:
-        annotation = model.model_fields[part].annotation
-        if get_origin(annotation) in (Union, types.UnionType):
-            annotation = next(kind for kind in get_args(annotation) if kind is not type(None))
-        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
-        model = annotation
-    return model

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.folders import files_below
 from tasks.plain_files import kind_of, plain, unreadable
 
 if TYPE_CHECKING:
@@ -25,8 +26,13 @@ def file_hash(path: Path) -> str:
     Raises:
         DataError: a file or a folder in it cannot be read.
     """
-    digest = hashlib.sha256()
-    for file in sorted(_files(path)) if kind_of(path) == "directory" else [path]:
+    digest, files = hashlib.sha256(), [path]
+    if kind_of(path) == "directory":
+        try:
+            files = [file for file in files_below(path) if kind_of(file) == "file"]
+        except OSError as error:
+            raise unreadable(Path(os.fsdecode(error.filename)), error) from None
+    for file in files:
         name = os.fsencode(file.relative_to(path).as_posix())  # any bytes, not only UTF-8
         try:
             with open(file, "rb", opener=plain) as stream:
@@ -36,18 +42,6 @@ def file_hash(path: Path) -> str:
         except OSError as error:
             raise unreadable(file, error) from None
     return digest.hexdigest()
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """All plain files below; `rglob` would pass over a folder that cannot be read."""
-
-    def tell(error: OSError) -> None:
-        raise unreadable(Path(os.fsdecode(error.filename)), error)
-
-    for place, _, names in os.walk(folder, onerror=tell):
-        for name in names:
-            if kind_of(Path(place, name)) == "file":
-                yield Path(place, name)
 
 
 def code_hash(*patterns: str) -> str:

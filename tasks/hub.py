@@ -14,9 +14,11 @@ from tasks.dataset_card import HubSource
 from tasks.errors import DataError
 from tasks.network import quiet_download, surely_offline
 from tasks.readers.answers import check_answers, no_answer
+from tasks.readers.json_values import shown
 from tasks.readers.pairs import check_pair
 from tasks.readers.reader import Records
 from tasks.readers.references import group_references
+from tasks.readers.table_values import items, name_of, text
 from tasks.schema import TASK_COLUMNS, SplitName, check_iob2
 
 if TYPE_CHECKING:
@@ -113,13 +115,23 @@ def _row(
     missing = [columns[ours] for ours, value in row.items() if value is None]
     if missing:
         raise DataError(where, f"column {missing[0]!r} is empty", "a value")
+    for name in ("id", "client", "source"):
+        if name in row:
+            row[name] = name_of(where, name, row[name])
     if task == "text_classification":
-        row["label"] = _name(row["label"], names, where)
+        if not isinstance(row["text"], str):  # blank posts of 20 Newsgroups are published examples
+            raise DataError(where, f"text: {shown(row['text'])}", "text")
+        row["label"] = _name("label", row["label"], names, where)
     elif task == "sequence_tagging":
-        row["tags"] = [_name(tag, names, where) for tag in row["tags"]]
+        row["words"] = [text(where, "word", word) for word in items(where, "words", row["words"])]
+        tags = items(where, "tags", row["tags"])
+        row["tags"] = [_name("tag", tag, names, where) for tag in tags]
         check_iob2(row["tags"], where)
     elif task == "question_answering":
-        row.setdefault("title", "")
+        title = row.get("title", "")
+        row["title"] = title if title == "" else name_of(where, "title", title)
+        for name in ("question", "context"):
+            row[name] = text(where, name, row[name])
         row["answers"] = _answers(hub, row, where)
     else:
         if isinstance(row["targets"], str):
@@ -143,13 +155,14 @@ def _label_names(hub: HubSource, dataset: Dataset, column: str | None) -> list[s
     return names or hub.labels
 
 
-def _name(label: Any, names: list[str] | None, where: str) -> str:
+def _name(kind: str, label: Any, names: list[str] | None, where: str) -> str:
     if isinstance(label, str):
-        return label
+        return name_of(where, kind, label)
     if names is None:
-        raise DataError(where, f"label {label!r} without a name", fix="set hub.labels in the card")
-    if not isinstance(label, int) or not 0 <= label < len(names):
-        raise DataError(where, f"label {label!r}", f"0 to {len(names) - 1}")
+        found = f"{kind} {shown(label)} without a name"
+        raise DataError(where, found, fix="set hub.labels in the card")
+    if type(label) is not int or not 0 <= label < len(names):
+        raise DataError(where, f"{kind} {shown(label)}", f"0 to {len(names) - 1}")
     return names[label]
 
 

@@ -13,6 +13,7 @@ from tasks.dataset_card import DatasetCard, LocalSource, SourceName, SyntheticSo
 from tasks.errors import DataError
 from tasks.fingerprint import file_hash
 from tasks.readers import READERS
+from tasks.readers.compressed import COMPRESSED
 from tasks.readers.reader import Records
 from tasks.schema import SplitName
 from tasks.tables import Parsed, encoded_tables, schema_table
@@ -76,6 +77,7 @@ def read_source(
     cache_dir: Path,
     sizes: Mapping[str, int] | None,
     skip_bad: int,
+    skipped_before: int,
 ) -> Parsed:
     """The source splits as tables with `row`, and the labels; from the cache where possible."""
     identity: dict[str, Any] = {
@@ -101,9 +103,10 @@ def read_source(
         return cached(identity, folder, lambda: encoded_tables(card, {
             split: read_hub(hub, card.task, split, downloads, instead)
             for split in card.source_splits
-        }, skip_bad), skip_bad)  # fmt: skip
+        }, skip_bad, skipped_before), skip_bad - skipped_before)  # fmt: skip
     local = card.local
     assert local is not None
+    identity["source"]["options"] = local.reader_options(card.task).model_dump(mode="json")
     files = _existing_files(card, local, data_root)
     needed = dict(zip(files, _needed(card, local, files), strict=True))
     hashes = {path: file_hash(path) for path in set(chain(*needed.values()))}
@@ -112,7 +115,7 @@ def read_source(
     identity["names"] = {split: [path.name for path in files[split]] for split in files}
     return cached(identity, folder, lambda: encoded_tables(card, {
         split: _read_files(card, local, files[split], split) for split in card.source_splits
-    }, skip_bad), skip_bad)  # fmt: skip
+    }, skip_bad, skipped_before), skip_bad - skipped_before)  # fmt: skip
 
 
 def _check_once(
@@ -143,15 +146,34 @@ def _read_files(
     """The records of a split's files, with what files may not say: sources, ids of questions."""
     reader = READERS[local.reader]
     options = local.reader_options(card.task)
+    sources = [_source_of(path) for path in paths]
     for place, path in enumerate(paths, 1):
         name = path.stem if len(paths) == 1 else f"{place}/{path.stem}"  # two may have one name
         for number, record in enumerate(reader.read(path, split, options), 1):
             if not isinstance(record, DataError):
-                if local.names_sources(split):
-                    record[1].setdefault("source", path.stem)
+                if local.names_sources(split) and "source" not in record[1]:
+                    if sources.count(sources[place - 1]) > 1:
+                        raise _same_source(card, split, paths, sources[place - 1])
+                    record[1]["source"] = sources[place - 1]
                 if card.task == "question_answering":
                     record[1].setdefault("id", f"{name}-{number}")
             yield record
+
+
+def _source_of(path: Path) -> str:
+    """The file's name without its ending, and without that of a compression."""
+    while path.suffix.lower() in COMPRESSED:
+        path = path.with_suffix("")
+    return path.stem
+
+
+def _same_source(card: DatasetCard, split: SplitName, paths: list[Path], source: str) -> DataError:
+    same = [str(path) for path in paths if _source_of(path) == source]
+    return DataError(
+        f"dataset {card.name} local.files.{split}",
+        f"{same[0]} and {same[1]}, which both are the source {source!r}",
+        "names that differ, since a file's name is the source of its records", "rename one",
+    )  # fmt: skip
 
 
 def _local_files(local: LocalSource, data_root: Path | None) -> dict[SplitName, list[Path]] | None:
@@ -188,7 +210,8 @@ def _existing_files(
     files = _local_files(local, data_root)
     where = f"dataset {card.name} local.files"
     names = {name for split in local.files for name in local.paths(split)}
-    beside = sorted(name for name in names if local.lies_beside(name))
+    relative = [name for name in names if not _expanded(name).is_absolute()]
+    beside = sorted(name for name in relative if local.lies_beside(name))
     hint = f"write ./{beside[0]} for the file beside the card, or " if beside else ""
     if files is None:
         raise DataError(

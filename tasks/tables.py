@@ -12,6 +12,7 @@ import numpy as np
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
 from tasks.readers.reader import LeftOut, Record
+from tasks.readers.table_values import BARE
 from tasks.schema import LABEL_COLUMN, TASK_COLUMNS, SplitName, features, ordered_labels
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def encoded_tables(
     card: DatasetCard,
     records: Mapping[SplitName, Iterable[Record | DataError]],
     skip_bad: int = 0,
+    skipped_before: int = 0,
 ) -> Parsed:
     """Reads all source splits, numbers their rows and labels, and builds the tables.
 
@@ -46,6 +48,7 @@ def encoded_tables(
 
     Args:
         skip_bad: at most so many bad records are left out, over all splits.
+        skipped_before: how many of these are used up already.
 
     Raises:
         DataError: one bad record more than that, an unreadable file, an empty split.
@@ -66,7 +69,7 @@ def encoded_tables(
                     raise record
                 builder.add(*record)
             except DataError as error:
-                if len(skipped) == skip_bad:
+                if skipped_before + len(skipped) == skip_bad:
                     raise _beyond(error, skip_bad) from None
                 builder.row += 1
                 skipped.append(str(error))
@@ -99,18 +102,25 @@ class _Numbers:
         names = [] if self._open else ordered_labels(card.task, card.labels or (), card.name)
         self._numbers = {name: number for number, name in enumerate(names)}
 
-    def of(self, name: Any, where: str) -> int:
-        number = self._numbers.get(name)
-        if number is None:
-            if not self._open:
-                raise DataError(
-                    where, f"label {name!r}", f"one of {', '.join(self._numbers)}",
-                    "correct the file, or labels in the card",
-                )  # fmt: skip
-            if not isinstance(name, str) or not name:
-                raise DataError(where, f"label {name!r}", "a name")
-            number = self._numbers[name] = len(self._numbers)
-        return number
+    def __contains__(self, name: Any) -> bool:
+        return name in self._numbers
+
+    def check(self, name: Any, where: str) -> None:
+        """Raises DataError for what is no label of this data set."""
+        if name in self:
+            return
+        if not self._open:
+            raise DataError(
+                where, f"label {name!r}", f"one of {', '.join(self._numbers)}",
+                "correct the file, or labels in the card",
+            )  # fmt: skip
+        if not isinstance(name, str) or not name.strip():
+            raise DataError(where, f"label {name!r}", "a name")
+        if name != name.strip():
+            raise DataError(where, f"label {name!r}", BARE)
+
+    def of(self, name: str) -> int:
+        return self._numbers.setdefault(name, len(self._numbers))
 
     def ordered(self) -> tuple[list[str], np.ndarray]:
         """The names in their one order, and [names] the number in it of every number so far."""
@@ -138,10 +148,10 @@ class _Builder:
             DataError: it does not fit the schema or the card; nothing was appended then.
         """
         card = self._card
-        values = {name: row[name] for name in TASK_COLUMNS[card.task]}
         label = LABEL_COLUMN.get(card.task)
+        values = {name: row[name] for name in TASK_COLUMNS[card.task] if name != label}
         if label is not None:
-            values[label] = self._numbered(where, row)
+            self._check_labels(where, row)
         elif card.task == "question_answering" and not (row["id"] and row["question"].strip()):
             raise DataError(where, "a question without text or id", "both")
         elif card.task == "question_answering" and row["id"] in self._ids:
@@ -151,6 +161,9 @@ class _Builder:
         values["row"] = self.row
         self._text += _length_of_text(where, values.values())
         self._ids.add(row.get("id", ""))
+        if label is not None:  # only now, since a record that is refused brings no label
+            given, of = row[label], self._numbers.of
+            values[label] = of(given) if label == "label" else [of(tag) for tag in given]
         for name, value in values.items():
             self._columns[name].append(value)
         self.row += 1
@@ -163,13 +176,15 @@ class _Builder:
         self._flush()
         return pa.concat_tables(self._batches)
 
-    def _numbered(self, where: str, row: dict[str, Any]) -> int | list[int]:
+    def _check_labels(self, where: str, row: dict[str, Any]) -> None:
         if self._card.task != "sequence_tagging":
-            return self._numbers.of(row["label"], where)
+            self._numbers.check(row["label"], where)
+            return
         if len(row["tags"]) != len(row["words"]):
             raise DataError(where, f"{len(row['words'])} words, {len(row['tags'])} tags", "as many")
-        places = enumerate(row["tags"], 1)
-        return [self._numbers.of(tag, f"{where} word {place}") for place, tag in places]
+        for place, tag in enumerate(row["tags"], 1):
+            if tag not in self._numbers:
+                self._numbers.check(tag, f"{where} word {place}")
 
     def _flush(self) -> None:
         import pyarrow as pa

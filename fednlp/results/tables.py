@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fednlp.results.gap import Gap
+from tasks.unseen_labels import shortened, unseen_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tasks.data import Corpus
 
 NARROW = 90  # characters
-SHOWN_LABELS = 20
 
 # the last: rounds until 90, 95 and 99 % of centralized
 _COLUMNS = (
@@ -138,9 +138,12 @@ def data_table(corpus: Corpus, clients: np.ndarray) -> Table:
     share = f"{100 * clients.max() / clients.sum():.3g} % of the examples"
     rows = [("examples", splits)]
     if corpus.labels:
-        more = ", ..." if len(corpus.labels) > SHOWN_LABELS else ""
-        names = ", ".join(corpus.labels[:SHOWN_LABELS])
-        rows.append(("labels", f"{len(corpus.labels)}: {names}{more}"))
+        rows.append(("labels", shortened(corpus.labels)))
+    unseen = unseen_labels(
+        corpus.task, corpus.labels, *(corpus.splits[s].data.table for s in ("train", "test"))
+    )
+    if unseen:
+        rows.append(("labels of test alone", shortened(unseen)))
     rows.append(("clients", f"{len(clients):,}: {sizes} ({share})"))
     if corpus.skipped:
         rows.append(("bad records left out", f"{len(corpus.skipped):,}"))

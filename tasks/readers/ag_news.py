@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.errors import DataError
 from tasks.readers.csv_rows import csv_rows
-from tasks.readers.reader import Reader, ReaderOptions, Records, readable
+from tasks.readers.reader import Reader, ReaderOptions, Records, names_once, readable
 from tasks.readers.unpack import BROKEN, open_file
 
 
@@ -23,6 +23,11 @@ class AgNewsOptions(ReaderOptions):
     """`classes`: their names in the order of their numbers, as in `classes.txt`."""
 
     classes: list[str] = Field(default=["World", "Sports", "Business", "Sci/Tech"], min_length=2)
+
+    @field_validator("classes")
+    @classmethod
+    def _differ(cls, classes: list[str]) -> list[str]:
+        return names_once(classes)
 
 
 def read(path: Path, split: str, options: AgNewsOptions) -> Records:

@@ -18,10 +18,12 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from tasks.errors import DataError
+from tasks.readers.compressed import COMPRESSED, check_plain
 from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.sentences import blank, blank_separated, sentences
+from tasks.readers.table_values import name_of
 from tasks.readers.tag_schemes import Scheme, to_iob2
-from tasks.readers.text_lines import Line, text_lines
+from tasks.readers.text_lines import Line, unbroken_lines
 from tasks.readers.unpack import BROKEN, entries, open_file
 
 
@@ -73,40 +75,55 @@ def read(path: Path, split: str, options: ConllOptions) -> Records:
     one bad record.
 
     Raises:
-        DataError: a file cannot be read, none fits the pattern, or there is no sentence.
+        DataError: a file cannot be read, has no sentence or is of the source of another, or none
+            fits the pattern.
     """
-    found = 0
     with readable(path, "a CoNLL file", *BROKEN):
-        for lines, source in _files(path, split, options):
+        for where, lines, source in _files(path, split, options):
+            found = False
             for record in _records(lines, options):
-                found += 1
+                found = True
                 if source is not None and not isinstance(record, DataError):
                     record[1]["source"] = source
                 yield record
-    if not found:
-        raise DataError(str(path), "no sentence", "lines of a word and its tag")
+            if not found:
+                raise DataError(where, "no sentence", "lines of a word and its tag")
 
 
 def _files(
     path: Path, split: str, options: ConllOptions
-) -> Iterator[tuple[Iterable[Line], str | None]]:
+) -> Iterator[tuple[str, Iterable[Line], str | None]]:
+    """Where a file is, its lines, and its source where its name tells it."""
     if options.patterns is None:
         with open_file(path) as file:
-            yield text_lines(file, str(path)), None
+            yield str(path), unbroken_lines(file, str(path)), None
         return
     if split not in options.patterns:
         raise DataError(
             str(path), f"no pattern is known for the split {split}",
             f"one of {', '.join(options.patterns)}", "set local.options.patterns in the card",
         )  # fmt: skip
-    pattern, found = options.patterns[split], 0
-    for parts, content in entries(path, lambda parts: fnmatchcase(parts[-1], pattern)):
-        found += 1
-        before, after = map(len, pattern.split("*"))
+    pattern, found = options.patterns[split], dict[str, str]()
+    before, after = map(len, pattern.split("*"))
+    for parts, content in entries(path, lambda parts: _fits(parts[-1], pattern)):
+        where = f"{path} entry {'/'.join(parts)}"
+        check_plain(where, parts[-1])
         source = parts[-1][before : len(parts[-1]) - after].strip("-_. ")
-        yield text_lines(io.BytesIO(content), f"{path} entry {'/'.join(parts)}"), source
+        if source in found:
+            raise DataError(
+                where, f"a second file of the source {source!r}", f"only {found[source]}",
+                "rename one",
+            )  # fmt: skip
+        found[source] = where
+        yield where, unbroken_lines(io.BytesIO(content), where), source
     if not found:
         raise DataError(str(path), f"no file {pattern}", "at least one")
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a file is one of the pattern's, or would be if it were not compressed."""
+    endings = ("", *COMPRESSED)
+    return any(fnmatchcase(name, f"{pattern}{ending}") for ending in endings)
 
 
 def _records(lines: Iterable[Line], options: ConllOptions) -> Records:
@@ -193,7 +210,7 @@ def _record(where: str, sentence: list[tuple[str, str, str]], options: ConllOpti
             where, f"clients {first!r} and {other!r}" if other is not None else "an empty client",
             "one name on every line of a sentence", "correct local.options.client_column",
         )  # fmt: skip
-    return where, {**row, "client": first}
+    return where, {**row, "client": name_of(where, "client", first)}
 
 
 CONLL = Reader(("sequence_tagging",), ConllOptions, read)

@@ -17,6 +17,8 @@ from tasks.readers.references import group_references
 from tasks.readers.split_files import of_split
 from tasks.readers.unpack import BROKEN, open_entry
 
+HEADER = ["mr", "ref"]
+
 
 class E2eOptions(ReaderOptions):
     """`files`: the CSV file of each split, by its name inside the zip or the directory."""
@@ -48,12 +50,14 @@ def _rows(path: Path, name: str) -> Records:
     with readable(path, kind, *BROKEN), open_entry(path, name) as (where, file):
         for place, cells in csv_rows(file, where):
             found += 1
-            if found == 1 and cells != ["mr", "ref"]:
+            if found == 1 and cells != HEADER:
                 raise DataError(f"{where} line 1", f"columns {cells}", "the header mr,ref")
             if found == 1:
                 continue
             if isinstance(cells, DataError):
                 yield cells
+            elif cells == HEADER:  # files that were joined
+                yield DataError(place, "the header again", "a row", "drop the line")
             elif not (cells[0].strip() and cells[1].strip()):
                 yield DataError(place, "an empty cell", "an input and its reference")
             else:

@@ -20,15 +20,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.errors import DataError
+from tasks.readers.compressed import COMPRESSED, check_plain
 from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.sentences import Sentence, blank, blank_separated, sentences
-from tasks.readers.text_lines import Line, text_lines
+from tasks.readers.text_lines import Line, unbroken_lines
 from tasks.readers.unpack import BROKEN, entries
 
 MAX_DOCUMENT_BYTES = 256 * 2**20  # a file is one document; the longest have a few MB
 
 _WORD, _ENTITY = 3, 10  # columns, from 0
 _SUFFIX = "gold_conll"
+_SUFFIXES = (_SUFFIX, *(_SUFFIX + ending for ending in COMPRESSED))
 _BEGIN = re.compile(r"#begin document \(([^()\s]+)\)(; part \d+)?\s*")
 _END = re.compile(r"#end document\s*")
 _CELL = re.compile(r"\((?P<single>[^()*]+)\*?\)|\((?P<begin>[^()*]+)\*|\*(?P<end>\)?)")
@@ -44,16 +46,21 @@ def read(path: Path, split: str, options: GoldConllOptions) -> Records:
     Reads the files of a directory in sorted order, or those of an archive in its order. A document
     without entity annotation has no brackets, so all its tags are O.
 
+    An empty file is one bad record.
+
     Raises:
-        DataError: a file cannot be read, or there is no sentence.
+        DataError: a file cannot be read or is compressed, or there is no sentence.
     """
     found = 0
     with readable(path, f"a directory or an archive of *{_SUFFIX} files", *BROKEN):
         for parts, content in entries(
-            path, lambda parts: parts[-1].endswith(_SUFFIX), MAX_DOCUMENT_BYTES
+            path, lambda parts: parts[-1].endswith(_SUFFIXES), MAX_DOCUMENT_BYTES
         ):
             where = f"{path} entry {'/'.join(parts)}"
-            for record in _documents(where, text_lines(io.BytesIO(content), where)):
+            check_plain(where, parts[-1])
+            if content.isspace() or not content:  # a document may have no sentence, a file no less
+                yield DataError(where, "an empty file", "a document", "fetch it again")
+            for record in _documents(where, unbroken_lines(io.BytesIO(content), where)):
                 found += 1
                 yield record
     if not found:

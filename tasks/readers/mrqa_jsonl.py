@@ -40,14 +40,16 @@ def read(path: Path, split: str, options: MrqaOptions) -> Records:
     """Yields `id`, `question`, `context`, `title` (""), `answers` and `source` of every question.
 
     The source is the header's data set, or the file's name up to its first dot where there is no
-    header. A line that is no context is one bad record.
+    header. A line that is no JSON is one bad record, a bad context as many as it has questions.
 
     Raises:
-        DataError: the file cannot be read, its header names no data set, or it has no question.
+        DataError: the file cannot be read, its header names no data set, a second header follows,
+            or it has no question.
     """
     found, source = 0, path.name.partition(".")[0]
     with readable(path, "a file of MRQA JSON lines", *BROKEN), open_file(path) as file:
-        for number, (where, line) in enumerate(text_lines(file, str(path))):
+        first = True
+        for where, line in text_lines(file, str(path)):
             if isinstance(line, str) and not line.strip():
                 continue
             try:
@@ -55,10 +57,16 @@ def read(path: Path, split: str, options: MrqaOptions) -> Records:
                     raise line
                 value = parsed(line, where, "a line of JSON", one_line=True)
             except DataError as error:
-                found += 1
+                found, first = found + 1, False
                 yield error
                 continue
-            if number == 0 and isinstance(value, dict) and "header" in value:
+            header, first = first, False
+            if isinstance(value, dict) and "header" in value:
+                if not header:  # of which data set are the questions that follow?
+                    raise DataError(
+                        where, "a header inside the file", "one, in its first line",
+                        "make a file of each data set",
+                    )  # fmt: skip
                 source = field(value["header"], "dataset", str, f"{where} header")
                 continue
             for record in _questions(where, value, source, options):
@@ -69,11 +77,12 @@ def read(path: Path, split: str, options: MrqaOptions) -> Records:
 
 
 def _questions(where: str, paragraph: Any, source: str, options: MrqaOptions) -> Records:
+    questions: list[Any] = [None]  # one bad record, if that is all that can be known
     try:
-        context = field(paragraph, "context", str, where)
         questions = field(paragraph, "qas", list, where)
+        context = field(paragraph, "context", str, where)
     except DataError as error:
-        yield error
+        yield from [error] * max(len(questions), 1)
         return
     for question in questions:
         try:

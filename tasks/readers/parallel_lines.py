@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 from tasks.errors import DataError
 from tasks.readers.pairs import check_pair, is_empty
 from tasks.readers.reader import LeftOut, Reader, ReaderOptions, Record, Records, readable
-from tasks.readers.text_lines import Line, text_lines
+from tasks.readers.text_lines import Line, unbroken_lines
 from tasks.readers.unpack import BROKEN, open_file
 
 
@@ -109,7 +109,7 @@ def read(path: Path, split: str, options: ParallelOptions) -> Records:
 
 def _lines(path: Path) -> Iterator[Line]:
     with readable(path, "a text file with one text per line", *BROKEN), open_file(path) as file:
-        yield from text_lines(file, str(path))
+        yield from unbroken_lines(file, str(path))
 
 
 def _record(lines: tuple[Line, ...], options: ParallelOptions) -> Record | DataError:

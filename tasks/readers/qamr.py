@@ -58,8 +58,8 @@ class QamrOptions(ReaderOptions):
 def read(path: Path, split: str, options: QamrOptions) -> Records:
     """Yields `id`, `question`, `context`, `title`, `answers` and `client` of every question.
 
-    A line of the sentence file without an id is a bad record, as is a question about a sentence
-    that is missing or wrong.
+    A line of the sentence file without an id is a bad record of train, as is a question about a
+    sentence that is missing or wrong in its split.
 
     Raises:
         DataError: a file is missing or cannot be read, or there is no question.
@@ -73,7 +73,9 @@ def read(path: Path, split: str, options: QamrOptions) -> Records:
     with readable(path, "a folder or an archive with the QAMR files", *BROKEN):
         sentences = Sentences()
         with open_entry(path, options.sentences) as (where, file):
-            yield from _read_sentences(text_lines(file, where), sentences)
+            problems = list(_read_sentences(text_lines(file, where), sentences))
+        if split == "train":  # every split reads the file, and its lines are bad once
+            yield from problems
         with open_entry(path, options.files[split]) as (where, file):
             for place, line in text_lines(file, where):
                 found += 1

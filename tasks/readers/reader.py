@@ -49,6 +49,14 @@ class ReaderOptions(BaseModel):
         return ""
 
 
+def names_once(names: list[str]) -> list[str]:
+    """The names of labels in a list by number; ValueError where two labels would become one."""
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} twice; expected every name once")
+    return names
+
+
 def _alone(path: Path, options: Any) -> list[Path]:
     return []
 
@@ -88,6 +96,11 @@ def readable(path: Path, kind: str, *broken: type[Exception]) -> Iterator[None]:
     except UnicodeDecodeError as error:
         byte = f"byte {error.object[error.start]:#04x} at {error.start}"
         raise DataError(str(path), f"{byte} is not UTF-8", kind, "save it as UTF-8") from None
+    except PermissionError as error:
+        raise DataError(
+            str(error.filename or path), f"cannot be read ({error.strerror})", kind,
+            "check who may read it",
+        ) from None  # fmt: skip
     except damage as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(

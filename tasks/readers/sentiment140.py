@@ -17,7 +17,7 @@ from typing import Literal
 from tasks.errors import DataError
 from tasks.readers.csv_rows import csv_rows
 from tasks.readers.reader import LeftOut, Reader, ReaderOptions, Record, Records, readable
-from tasks.readers.text_lines import text_lines
+from tasks.readers.text_lines import unbroken_lines
 from tasks.readers.unpack import BROKEN, open_file
 
 POLARITY = {"0": "negative", "2": "neutral", "4": "positive"}
@@ -67,7 +67,7 @@ def _lines(path: Path) -> Records:
             "the name is the label",
         )  # fmt: skip
     with readable(path, "a text file", *BROKEN), open_file(path) as file:
-        for where, line in text_lines(file, str(path)):
+        for where, line in unbroken_lines(file, str(path)):
             yield line if isinstance(line, DataError) else _record(where, label, "", line)
 
 

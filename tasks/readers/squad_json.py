@@ -17,6 +17,7 @@ from tasks.errors import DataError
 from tasks.readers.answers import Unanswerable, check_answers, nearby, no_answer
 from tasks.readers.json_values import field, parsed, shown
 from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
+from tasks.readers.table_values import name_of
 from tasks.readers.unpack import BROKEN, open_file
 
 
@@ -45,7 +46,8 @@ class SquadOptions(ReaderOptions):
 def read(path: Path, split: str, options: SquadOptions) -> Records:
     """Yields `id`, `question`, `context`, `title` and `answers` of every question, in file order.
 
-    With `client_key` also `client`.
+    With `client_key` also `client`. A bad context or title is as many bad records as questions
+    that are lost with it.
 
     Raises:
         DataError: the file is not JSON, or no SQuAD file.
@@ -71,12 +73,13 @@ def _questions(path: Path, content: Any, options: SquadOptions) -> Records:
             continue
         for place, paragraph in enumerate(paragraphs, 1):
             inside = f"{where} paragraph {place}"
+            questions: list[Any] = [None]  # one bad record, if that is all that can be known
             try:
+                questions = field(paragraph, "qas", list, inside)
                 context = field(paragraph, "context", str, inside)
                 title = _title(article, paragraph, inside, options)
-                questions = field(paragraph, "qas", list, inside)
             except DataError as error:
-                yield error
+                yield from [error] * max(len(questions), 1)
                 continue
             for question in questions:
                 try:
@@ -106,7 +109,7 @@ def _name(owner: Any, key: str, where: str, options: SquadOptions) -> str:
 def _client(owners: tuple[dict[str, Any], ...], key: str, where: str) -> str:
     found = next((owner[key] for owner in owners if key in owner), None)
     if isinstance(found, str) and found.strip():
-        return found
+        return name_of(where, key, found)
     if isinstance(found, int) and not isinstance(found, bool):
         return str(found)
     raise DataError(

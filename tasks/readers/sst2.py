@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.errors import DataError
 from tasks.readers.csv_rows import csv_rows
-from tasks.readers.reader import Reader, ReaderOptions, Records, readable
+from tasks.readers.reader import Reader, ReaderOptions, Records, names_once, readable
 from tasks.readers.unpack import BROKEN, open_file
 
 _TEXT, _OTHER = ("sentence", "content", "text"), ("label", "index", "idx")
@@ -25,6 +25,11 @@ class Sst2Options(ReaderOptions):
     """`label_names`: the names of the labels 0 and 1."""
 
     label_names: list[str] = Field(default=["negative", "positive"], min_length=2, max_length=2)
+
+    @field_validator("label_names")
+    @classmethod
+    def _differ(cls, names: list[str]) -> list[str]:
+        return names_once(names)
 
 
 def read(path: Path, split: str, options: Sst2Options) -> Records:

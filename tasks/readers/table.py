@@ -20,21 +20,24 @@ lines and Parquet.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from tasks.errors import DataError
 from tasks.readers.answers import Unanswerable
-from tasks.readers.reader import Reader, ReaderOptions, Records
+from tasks.readers.compressed import COMPRESSED
+from tasks.readers.reader import Reader, ReaderOptions, Records, names_once
 from tasks.readers.references import group_references
-from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, LabelNames, table_record
+from tasks.readers.table_record import OPTIONAL, REQUIRED, Columns, table_record
 from tasks.readers.table_rows import Layout, csv_table, json_lines, parquet_rows
+from tasks.readers.table_values import name_of
 from tasks.readers.tag_schemes import Scheme
 from tasks.readers.text_lines import Encoding
 from tasks.schema import LABEL_COLUMN
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
+LabelNames = list[str] | dict[bool | int | str, str]
 
 ENDINGS: dict[str, Format] = {
     ".csv": "csv",
@@ -44,7 +47,6 @@ ENDINGS: dict[str, Format] = {
     ".json": "jsonl",
     ".parquet": "parquet",
 }
-COMPRESSED = (".gz", ".bz2", ".xz")
 
 
 class TableOptions(ReaderOptions):
@@ -52,10 +54,11 @@ class TableOptions(ReaderOptions):
 
     `format`: by the file's ending if not given (`reviews.csv.gz` is CSV). `delimiter`, `quoting`,
     `header` and `encoding` are for CSV and TSV; if not given, CSV has commas and double quotes, TSV
-    has tabs and none. `label_names`: the names of labels (or tags) that are numbers or codes in the
-    file: a list that starts with the name of 0, or a mapping such as {0: negative, 4: positive}.
-    `scheme` of the tags, which become IOB2 (see tag_schemes.py). `unanswerable`: a question without
-    an answer is a bad record (`error`), or left out and counted (`drop`).
+    has tabs and none, and both have a header, which must be given where all columns are numbers.
+    `label_names`: the names of labels (or tags) that are numbers or codes in the file: a list that
+    starts with the name of 0, or a mapping such as {0: negative, 4: positive}. `scheme` of the
+    tags, which become IOB2 (see tag_schemes.py). `unanswerable`: a question without an answer is a
+    bad record (`error`), or left out and counted (`drop`).
     """
 
     columns: dict[str, str | int] = Field(default={})
@@ -86,6 +89,25 @@ class TableOptions(ReaderOptions):
             raise ValueError(f"{delimiter!r} cannot separate values; expected one such as ;")
         return delimiter
 
+    @field_validator("label_names")
+    @classmethod
+    def _named_once(cls, names: LabelNames | None) -> LabelNames | None:
+        """By the label as it is read, whatever type it has: 1 and "1" are one label."""
+        if names is None:
+            return None
+        if not names:
+            raise ValueError("empty; expected names, such as [bad, good]")
+        pairs = enumerate(names) if isinstance(names, list) else names.items()
+        named: dict[bool | int | str, str] = {}
+        for key, name in pairs:
+            label = name_of("a key", "label", key)
+            if label in named:
+                raise ValueError(f"two names of the label {label!r}; expected one")
+            named[label] = name_of(f"the name of {label}", "name", name)
+        if isinstance(names, list):
+            names_once(names)
+        return named
+
     @model_validator(mode="after")
     def _fit_the_task(self, info: ValidationInfo) -> TableOptions:
         assert info.context is not None, "the task of the card is needed"
@@ -103,10 +125,21 @@ class TableOptions(ReaderOptions):
             raise ValueError(f"scheme: {self.task} has no tags")
         if "unanswerable" in self.model_fields_set and self.task != "question_answering":
             raise ValueError(f"unanswerable: {self.task} has no questions")
+        self._check_header()
         return self
 
+    def _check_header(self) -> None:
+        """Numbers alone do not tell whether the first line is a row, which would be lost."""
+        numbers = all(isinstance(theirs, int) for theirs in self.columns.values())
+        needed = set(REQUIRED[self.task]) <= set(self.columns)
+        if numbers and needed and "header" not in self.model_fields_set:
+            raise ValueError(
+                "columns are numbers, and header is not given; say header: false if the first line "
+                "is a row, header: true if it has names"
+            )
+
     def _check_once(self) -> None:
-        """No column under two names of ours, no name for two labels of a list.
+        """No column under two names of ours.
 
         A client, source or title may be what another column is, such as the label.
         """
@@ -120,13 +153,6 @@ class TableOptions(ReaderOptions):
             if theirs in owners:
                 raise ValueError(f"columns: {owners[theirs]} and {ours} are both {theirs!r}")
             owners[theirs] = ours
-        names = self.label_names
-        if names is not None and not names:
-            raise ValueError("label_names is empty; expected names, such as [bad, good]")
-        listed = names if isinstance(names, list) else []
-        twice = [name for name in listed if listed.count(name) > 1]
-        if twice:
-            raise ValueError(f"label_names has {twice[0]!r} twice; expected every name once")
 
 
 def read(path: Path, split: str, options: TableOptions) -> Records:
@@ -143,9 +169,8 @@ def read(path: Path, split: str, options: TableOptions) -> Records:
 
 def _records(path: Path, options: TableOptions) -> Records:
     kind = options.format or _format(path)
-    columns = Columns(
-        options.task, options.columns, options.label_names, options.scheme, options.unanswerable
-    )
+    names = cast(dict[str, str] | None, options.label_names)  # see _named_once
+    columns = Columns(options.task, options.columns, names, options.scheme, options.unanswerable)
     found = False
     if kind == "jsonl":
         rows = json_lines(path, columns)

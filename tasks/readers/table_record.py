@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tasks.errors import DataError
@@ -27,15 +27,13 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 ONLY_IF_NAMED = ("client", "source")
 
-LabelNames = list[str] | dict[bool | int | str, str]
-
 
 class Columns:
     """Which column of a file holds which of ours, and how what it holds is meant.
 
     Args:
         given: ours -> the file's, where they differ.
-        label_names: names by number, or by what stands in the file.
+        label_names: names by what stands in the file, as a name.
         scheme: of the tags.
         unanswerable: what a question without an answer is.
     """
@@ -44,20 +42,13 @@ class Columns:
         self,
         task: str,
         given: Mapping[str, str | int],
-        label_names: LabelNames | None = None,
+        label_names: Mapping[str, str] | None = None,
         scheme: Scheme = "iob2",
         unanswerable: Unanswerable = "error",
     ) -> None:
         self.task, self._given = task, given
         self.scheme, self.unanswerable = scheme, unanswerable
-        pairs: Iterable[tuple[bool | int | str, str]] | None = None
-        if isinstance(label_names, list):
-            pairs = enumerate(label_names)
-        if isinstance(label_names, dict):
-            pairs = label_names.items()
-        self._names = None
-        if pairs is not None:
-            self._names = {name_of("label_names", "label", key): name for key, name in pairs}
+        self._names = label_names
 
     @property
     def paths(self) -> list[str]:

@@ -57,6 +57,9 @@ def csv_table(path: Path, columns: Columns, layout: Layout) -> Rows:
         for where, cells in rows:
             if isinstance(cells, DataError):
                 yield where, cells
+            elif layout.header and [cells[0].removeprefix("\ufeff"), *cells[1:]] == header:
+                found = "the header again"  # of a second file that was joined to the first
+                yield where, DataError(where, found, "a row", "drop the line")
             else:
                 yield where, {ours: cells[place] for ours, place in places}
 

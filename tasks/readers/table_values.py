@@ -13,6 +13,7 @@ from typing import Any
 from tasks.errors import DataError
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
+BARE = "a name without blanks around it"
 _EXACT = 2**53  # floats tell whole numbers apart up to here
 
 
@@ -24,7 +25,10 @@ def text(where: str, name: str, value: Any) -> str:
 
 
 def name_of(where: str, name: str, value: Any) -> str:
-    """A name: a text as it stands, a whole number, a date (ISO 8601), `true` or `false`."""
+    """A name: a text as it stands, a whole number, a date (ISO 8601), `true` or `false`.
+
+    With blanks around it, which nobody sees, it would be another name than the same without.
+    """
     value = decoded(where, name, value)
     if isinstance(value, bool):
         return str(value).lower()
@@ -36,6 +40,8 @@ def name_of(where: str, name: str, value: Any) -> str:
         return value.isoformat()
     if not isinstance(value, str) or not value.strip():
         raise DataError(where, _found(name, value), "a name or a whole number")
+    if value != value.strip():
+        raise DataError(where, f"{name}: {value[:60]!r}", BARE)
     return value
 
 

@@ -57,6 +57,20 @@ def text_lines(
         yield place, text if ends else text.removesuffix("\n").removesuffix("\r")
 
 
+def unbroken_lines(file: IO[bytes], where: str) -> Iterator[Line]:
+    """`text_lines` of a format in which every line is a record, or is of one.
+
+    A carriage return inside a line is a bad line: where old Macs, or programs of today, end lines
+    with it alone, the file would be a single one.
+    """
+    for place, line in text_lines(file, where):
+        if isinstance(line, str) and "\r" in line.strip():
+            fix = "carriage returns alone end lines of old Macs: convert the file"
+            yield place, DataError(place, "a carriage return inside the line", "one line", fix)
+        else:
+            yield place, line
+
+
 def _decoded(raw: bytes, number: int, encoding: Encoding) -> str:
     if encoding == "windows-1252":
         return codecs.charmap_decode(raw, "strict", _WINDOWS)[0]

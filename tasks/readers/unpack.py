@@ -20,6 +20,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from tasks.errors import DataError
+from tasks.folders import files_below
+from tasks.readers.tar_end import Blocks, check_end
 
 MAX_ENTRY_BYTES = 2**31  # of one file inside an archive
 MAX_RATIO = 200  # unpacked to packed; text rarely passes 20
@@ -130,7 +132,7 @@ def _inside(path: Path, name: str) -> Path:
     """The file of that name in a directory: at its top, or else in any folder below."""
     inside = path / name
     if not inside.exists():
-        found = sorted(path.rglob(name))
+        found = [file for file in files_below(path) if file.name == name]
         if not found:
             return inside  # opening it says that it is missing
         _check_one(path, name, len(found))
@@ -186,7 +188,7 @@ def entries(
 def _from_directory(
     path: Path, wanted: Callable[[tuple[str, ...]], bool], most: int
 ) -> Iterator[tuple[tuple[str, ...], bytes]]:
-    for file in sorted(path.rglob("*")):
+    for file in files_below(path):
         parts = file.relative_to(path).parts
         if file.is_symlink():
             raise DataError(str(file), "a link", "a plain file or a folder", "copy what it names")
@@ -219,9 +221,12 @@ def _check_zip_entry(where: str, entry: zipfile.ZipInfo, most: int = MAX_ENTRY_B
 def _from_tar(
     path: Path, wanted: Callable[[tuple[str, ...]], bool], most: int
 ) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    number = 0
     with open_file(path) as stream:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        blocks = Blocks(stream)
+        with tarfile.open(fileobj=cast(IO[bytes], blocks), mode="r|") as archive:
             for entry in archive:
+                number += 1
                 where = f"{path} entry {entry.name}"
                 parts = _safe_parts(where, entry.name)
                 if not (entry.isfile() or entry.isdir()):
@@ -232,8 +237,7 @@ def _from_tar(
                     content = archive.extractfile(entry)
                     assert content is not None  # only links and devices have none
                     yield parts, content.read()
-        while stream.read(2**20):  # to the end, where the checksum is
-            pass
+            check_end(path, number, blocks.rest(archive.offset))
 
 
 def _path(name: str) -> PurePosixPath:

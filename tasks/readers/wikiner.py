@@ -15,7 +15,7 @@ from tasks.errors import DataError
 from tasks.readers.reader import Reader, ReaderOptions, Record, Records, readable
 from tasks.readers.sentences import blank, blank_separated
 from tasks.readers.tag_schemes import Scheme, to_iob2
-from tasks.readers.text_lines import text_lines
+from tasks.readers.text_lines import unbroken_lines
 from tasks.readers.unpack import BROKEN, open_file
 
 
@@ -33,7 +33,7 @@ def read(path: Path, split: str, options: WikinerOptions) -> Records:
     """
     found = 0
     with readable(path, "a WikiNER file", *BROKEN), open_file(path) as file:
-        for where, line in text_lines(file, str(path)):
+        for where, line in unbroken_lines(file, str(path)):
             if isinstance(line, str) and blank(line):
                 continue
             found += 1

@@ -72,16 +72,27 @@ def test_a_file_beside_the_card(show, monkeypatch):
     line = show(local={"files": {"train": "f.csv"}}).one_line()
     assert "write ./f.csv for the file beside the card, or set FEDNLP_DATA" in line
     assert "./g.csv" not in show(local={"files": {"train": "g.csv"}}).one_line()
+    line = show(local={"files": {"train": "/dev/null"}}).one_line()
+    assert "a device or a pipe, at /dev/null; check FEDNLP_DATA" in line and "./" not in line
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"label_names": []}, "local.options: label_names is empty; expected names, such as [bad, goo"),
-    ({"label_names": ["a", "b", "a"]}, "label_names has 'a' twice"),
+    ({"label_names": []}, "local.options.label_names: empty; expected names, such as [bad, good"),
+    ({"label_names": ["a", "b", "a"]}, "local.options.label_names: 'a' twice; expected every name"),
+    ({"label_names": {0: "bad", 1: " "}}, "label_names: the name of 1: an empty name"),
+    ({"label_names": ["bad", ""]}, "label_names: the name of 1: an empty name"),
+    ({"label_names": {"": "bad"}}, "label_names: a key: an empty label"),
     ({"columns": {"text": "label"}}, "columns: text and label are both 'label'"),
     ({"columns": {"text": "user", "label": "user"}}, "columns: text and label are both 'user'"),
 ])  # fmt: skip
 def test_options(show, options, message):
     assert message in show(local={"options": options}).one_line()
+
+
+def test_labels_that_are_numbers_and_codes(show):
+    content = GOOD.replace("0,text 38", "n/a,text 38")
+    options = {"label_names": {0: "bad", 1: "good", "n/a": "unknown"}}
+    assert show(content, local={"options": options}).code == 0
 
 
 def test_a_client_may_be_the_label(show):
@@ -146,6 +157,7 @@ def test_what_was_read(show):
         "clients 3: smallest ", "bad records left out 1",
     ):  # fmt: skip
         assert words in shown, words
+    assert "labels of test alone" not in shown
 
 
 def test_small_sets_are_clustered_too(show):
@@ -169,11 +181,33 @@ def test_tweets_without_a_user_are_in_no_natural_client(show):
     )
 
 
-def test_test_examples_that_stand_in_train_are_counted(show, tmp_path):
-    (tmp_path / "t.csv").write_text("label,text\n0,text 0\n1,text 1\n1,another\n0,text 0 \n")
-    assert show(local={"files": {"train": "./f.csv", "test": "./t.csv"}}, test=None).code == 0
+def test_test_examples_that_stand_in_train_and_labels_that_do_not(show, tmp_path):
+    (tmp_path / "t.csv").write_text("label,text\n0,text 0\n1,text 1\n2,another\n0,text 0 \n")
+    answer = show(local={"files": {"train": "./f.csv", "test": "./t.csv"}}, test=None)
+    assert "labels of test alone 1: 2" in " ".join(answer.out.replace("│", " ").split())
     answer = command("run", "run.yaml", "rounds=1", "--out", "runs")
     assert answer.code == 0, answer.err
     for path in (tmp_path / "runs").glob("*/result.json"):
         notes = json.loads(path.read_text())["notes"]
         assert "test examples whose input stands in train as well: 2" in notes
+        assert "labels of test that no training example has: 1: 2" in notes
+
+
+def test_a_finished_run_is_not_reused_where_records_were_left_out(show, tmp_path):
+    """Its examples are the same, but its result would count none, and none is what it may skip."""
+    assert show().code == 0
+    assert command("run", "run.yaml", "rounds=1", "--out", "runs").code == 0
+    clean = set((tmp_path / "runs").iterdir())
+    with (tmp_path / "f.csv").open("a", encoding="utf-8") as file:
+        file.write("1,,u1\n")
+    assert command("run", "run.yaml", "rounds=1", "--skip-bad", "1", "--out", "runs").code == 0
+    found = {path: json.loads((path / "result.json").read_text())["data"]["skipped"]
+             for path in (tmp_path / "runs").iterdir()}  # fmt: skip
+    assert {path for path, skipped in found.items() if skipped == 0} == clean
+    assert sorted(found.values()) == [0, 0, 1, 1]
+    new = next(path for path in found if found[path] and "centralized" not in path.name)
+    assert command("export-model", new, "model").code == 0
+    for path in clean:
+        assert not {"skipped", "left_out"} & json.loads(
+            (path / "identity.json").read_text()
+        )["content"].keys()  # fmt: skip

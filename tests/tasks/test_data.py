@@ -10,6 +10,7 @@ from corpora import COMMON, conll, load, squad, tagging_card
 from tasks.dataset_card import DatasetCard
 from tasks.errors import DataError
 from tasks.schema import COMMON_COLUMNS, TASK_COLUMNS, features, ordered_labels
+from tasks.sources import _source_of
 
 # schema -------------------------------------------------------------------------------------------
 
@@ -55,6 +56,33 @@ def test_several_files_of_a_split_name_the_source(tmp_path):
     local["files"]["test"] = [local["files"]["test"]]  # a list, if only of one
     corpus = load(tagging_card(tmp_path, local=local, client="source"), tmp_path)
     assert set(corpus.splits["test"]["source"]) == {"test"}
+
+
+def test_files_of_one_name_are_no_two_sources(tmp_path):
+    for place in ("ann", "bob"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "mail").write_text(conll(6, place), encoding="utf-8")
+    (tmp_path / "mail").write_text(conll(5), encoding="utf-8")
+
+    def loaded(*train):
+        local = {"reader": "conll", "files": {"train": list(train), "test": ["mail"]}}
+        return load(tagging_card(tmp_path, local=local, client="source"), tmp_path)
+
+    with pytest.raises(DataError, match=r"ann/mail and .*bob/mail, which both are .* 'mail'"):
+        loaded("ann/mail", "bob/mail")
+    (tmp_path / "bob" / "mail").rename(tmp_path / "bob" / "letters")
+    corpus = loaded("ann/mail", "bob/letters")  # in another split the name is the same source
+    assert set(corpus.splits["train"]["client"]) == {"mail", "letters"}
+    assert set(corpus.splits["test"]["client"]) == {"mail"}
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("ann.csv", "ann"), ("ann.csv.gz", "ann"), ("ann.2024.CSV.XZ", "ann.2024"), ("ann.gz", "ann"),
+     ("ann", "ann"), (".gz", ".gz")],
+)  # fmt: skip
+def test_a_source_is_a_name_without_endings(name, source, tmp_path):
+    assert _source_of(tmp_path / name) == source
 
 
 # validation and limits ----------------------------------------------------------------------------

@@ -109,12 +109,47 @@ def test_properties():
     (lambda c: c.update(skew="entity_type"), "did you mean entity_types?"),
     (lambda c: c.update(skew="label"), "skew: 'label'; expected one of entity_types, source, cl"),
     (lambda c: c.update(hub=3), "mine.yaml hub: 3; expected a valid dictionary"),
+    (lambda c: c["local"]["files"].update(train=5),
+     "mine.yaml local.files.train: 5; expected a valid string or a valid list"),
+    (lambda c: c["local"]["files"].update(train=["a", 1]),
+     "mine.yaml local.files.train.1: 1; expected a valid string"),
+    (lambda c: c.update(expected={"train": -1}), "expected.train: -1; expected greater than or eq"),
+    (lambda c: c.update(expected={"train": "3"}), "expected.train: '3'; expected a valid"),
+    (lambda c: c["hub"].update(labels=["O", "B-A", "B-A"]), "hub.labels: 'B-A' twice; expected ev"),
+    (lambda c: c.update(members={}), "mine.yaml: members: {}; expected data sets"),
+    (lambda c: (c.pop("local"), c.pop("hub"), c.update(members={})), "members: {}; expected"),
+    (lambda c: c.update(members={"a": {"train": 0}}), "members.a.train: 0; expected greater than"),
 ])  # fmt: skip
 def test_wrong_cards(change, message):
     with pytest.raises(DataError) as error:
         parse(change)
     assert message in str(error.value)
     assert str(error.value).startswith("mine.yaml") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("reader", "task", "options", "message"), [
+    ("table", "text_classification", {"label_names": {"pos": {"a": 1}}},
+     "local.options.label_names.pos: {'a': 1}; expected a valid string"),
+    ("table", "text_classification", {"label_names": {1: "bad", 2: 3}},
+     "local.options.label_names.2: 3; expected a valid string"),
+    ("table", "text_classification", {"label_names": 3},
+     "local.options.label_names: 3; expected a valid list or a valid dictionary"),
+    ("table", "text_classification", {"columns": {"text": True}},
+     "local.options.columns.text: True; expected a valid string or a valid integer"),
+    ("ag_news", "text_classification", {"classes": ["a", "b", "a"]},
+     "local.options.classes: 'a' twice; expected every name once"),
+    ("sst2", "text_classification", {"label_names": ["a", "a"]},
+     "local.options.label_names: 'a' twice"),
+])  # fmt: skip
+def test_wrong_options(reader, task, options, message):
+    def change(card):
+        del card["hub"], card["labels"]
+        card.update(task=task, skew="source")
+        card["local"].update(reader=reader, options=options)
+
+    with pytest.raises(DataError) as error:
+        parse(change)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_paths_that_start_at_the_card(tmp_path):

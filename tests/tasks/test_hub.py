@@ -329,6 +329,68 @@ def test_cnn_dailymail(tmp_path, no_network):
         load({"task": "seq2seq", "hub": hub}, tmp_path)
 
 
+# rows that do not fit -------------------------------------------------------------------------
+
+WORDS = {"words": ["Ada", "sleeps"], "tags": ["B-PER", "O"]}
+ASKED = {"id": "q", "title": "T", "question": "Who?", "context": "Ada",
+         "answers": {"text": ["Ada"], "answer_start": [0]}}  # fmt: skip
+CASES = {
+    "text": ("text_classification", {"text": "good", "label": "yes"}),
+    "words": ("sequence_tagging", WORDS),
+    "question": ("question_answering", ASKED),
+}
+
+
+def rows_of(tmp_path, task, rows, skip_bad=0):
+    """The training rows of a repository of JSON lines, in which every split has the same."""
+    folder = tmp_path / "repository"
+    folder.mkdir(parents=True)
+    splits = ("train", "validation", "test")
+    for split in splits:
+        lines = [json.dumps({**row, "id": f"{split}{n}"} if row.get("id") == "q" else row)
+                 for n, row in enumerate(rows)]  # fmt: skip
+        (folder / f"{split}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    hub = {"id": str(folder), "revision": "0" * 40, "files": {s: f"{s}.jsonl" for s in splits}}
+    card = DatasetCard.parse({**COMMON, "task": task, "hub": hub}, "x.yaml")
+    return load_corpus(
+        card, data_root=None, cache_dir=tmp_path / "cache", source="hub", skip_bad=skip_bad
+    ).splits["train"]
+
+
+@pytest.mark.parametrize(("kind", "change", "message"), [
+    ("text", {"text": 7}, "row 0: text: 7; expected text"),
+    ("text", {"text": ["a"]}, "row 0: text: a list; expected text"),
+    ("text", {"label": " yes"}, "row 0: label: ' yes'; expected a name without blanks around it"),
+    ("text", {"label": ""}, "row 0: an empty label"),
+    ("words", {"words": []}, "row 0: an empty words"),
+    ("words", {"words": "ab", "tags": "OO"}, "row 0 word 1: tag 'OO'"),
+    ("words", {"words": ["Ada", " "]}, "row 0: an empty word"),
+    ("words", {"words": [1, 2]}, "row 0: word: int; expected text"),
+    ("words", {"tags": {"a": "O"}}, "row 0: tags: dict"),
+    ("question", {"question": 7}, "row 0: question: int; expected text"),
+    ("question", {"question": " "}, "row 0: an empty question"),
+    ("question", {"context": 7}, "row 0: context: int; expected text"),
+    ("question", {"context": ["Ada"]}, "row 0: context: list; expected text"),
+    ("question", {"id": " "}, "row 0: an empty id"),
+    ("question", {"title": ["T"]}, "row 0: title: list"),
+])  # fmt: skip
+def test_a_row_that_does_not_fit_is_one_bad_record(tmp_path, kind, change, message):
+    task, row = CASES[kind]
+    rows = [{**row, **change}] * 2  # one type in a column
+    with pytest.raises(DataError) as error:
+        rows_of(tmp_path, task, rows)
+    assert message in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(DataError, match="no examples"):
+        rows_of(tmp_path / "again", task, rows, skip_bad=99)
+
+
+def test_ids_that_are_numbers_and_texts_that_are_blank(tmp_path):
+    rows = [{**ASKED, "id": n, "title": ""} for n in range(4)]
+    assert rows_of(tmp_path / "ids", "question_answering", rows)["id"][:] == ["0", "1", "2", "3"]
+    rows = [{"text": "", "label": "a"}, {"text": "x", "label": "b"}]
+    assert rows_of(tmp_path / "texts", "text_classification", rows)["text"][:] == ["", "x"]
+
+
 def test_a_column_that_is_not_there(tmp_path):
     card = newsgroups(tmp_path)
     card["hub"]["columns"] = {"text": "body", "label": "label_text"}

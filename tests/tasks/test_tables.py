@@ -51,6 +51,15 @@ def test_tags_get_their_one_order(chunk, monkeypatch):
     assert parsed.tables["test"].column("tags").to_pylist() == [[3]]
 
 
+def test_a_refused_record_brings_no_label():
+    train = tagged(["O"], ["B-NEW", "B-PER "])
+    parsed = encoded_tables(card("sequence_tagging"), {"train": train}, skip_bad=1)
+    assert parsed.labels == ["O"] and len(parsed.skipped) == 1
+    odd = ("f line 9", {"text": "\0", "label": "c"})
+    records = {"train": [*texts("a", "b"), odd]}
+    assert encoded_tables(card("text_classification"), records, 1).labels == ["a", "b"]
+
+
 def test_bad_records_are_left_out_up_to_a_number_and_rows_keep_theirs():
     def records():
         first, second = texts("a", "b")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import shutil
+from pathlib import Path
+
 import pytest
 from reading import good
 
@@ -150,6 +154,28 @@ def test_a_directory_of_files_with_their_sources(tmp_path):
         list(read(tmp_path, "validation", options))
     with pytest.raises(DataError, match="no pattern is known for the split test"):
         list(read(tmp_path, "test", ConllOptions(patterns={"train": "*"})))
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("b_train.txt", b"", r"entry b_train\.txt: no sentence"),
+    ("b_train.txt", b"\n\n", r"entry b_train\.txt: no sentence"),
+    ("b_train.txt.gz", gzip.compress(b"b O\n"), r"b_train\.txt\.gz: a compressed file; .*; unpack"),
+    ("x/a_train.txt", b"b O\n", r"entry x/a_train\.txt: a second file of the source 'a'; expected"),
+])  # fmt: skip
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_a_file_of_a_pattern_that_gives_nothing_or_a_source_twice(
+    tmp_path, kind, name, content, message
+):
+    folder = tmp_path / "f"
+    (folder / "x").mkdir(parents=True)
+    (folder / "a_train.txt").write_text("a O\n", encoding="utf-8")
+    (folder / name).write_bytes(content)
+    path = folder
+    if kind == "zip":
+        path = Path(shutil.make_archive(str(tmp_path / "f"), "zip", folder))
+    options = ConllOptions(separator=None, patterns={"train": "*_train.txt"})
+    with pytest.raises(DataError, match=message):
+        list(read(path, "train", options))
 
 
 @pytest.mark.parametrize("pattern", ["train.txt", "*_*.txt", "a/*", "?*"])

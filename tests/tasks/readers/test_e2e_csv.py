@@ -58,6 +58,7 @@ def test_directory_and_single_file(tmp_path):
     ("", "no rows"),
     ("mr;ref\na;b\n", "line 1: columns ['mr;ref']"),
     ("mr,ref\n", "no rows"),
+    ("mr,ref\na,b\nmr,ref\nc,d\n", "line 3: the header again"),
     ("mr,ref\na,b\nc\n", "line 3: 1 columns"),
     ("mr,ref\na,b\nc,d,e\n", "line 3: 3 columns"),
     ('mr,ref\n"a\nb",c\nd,\n', "line 4: an empty cell"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from fuzzing import times
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reading import good
+from reading import good, outcomes
 
 from tasks.errors import DataError
 from tasks.readers.gold_conll import GoldConllOptions, iob2_of_brackets, read
@@ -107,7 +109,7 @@ def test_broken_sentences(tmp_path, lines, message):
     (document(line("*")).replace("w", "\0"), "line 2: a NUL byte"),
     (document(line("*")).encode().replace(b"w", b"\xff"), "line 2: bytes that are not UTF-8"),
     ("#begin document (d); part 000\n#end document\n", "no sentence; expected files *gold_conll"),
-    ("", "no sentence"),
+    ("", "an empty file"),
 ])  # fmt: skip
 def test_broken_files(tmp_path, text, message):
     with pytest.raises(DataError) as error:
@@ -150,3 +152,16 @@ def test_brackets_that_balance_are_iob2_with_as_many_entities(cells):
     tags = iob2_of_brackets(cells, "f")
     check_iob2(tags, "f")
     assert [tag[0] == "B" for tag in tags] == ["(" in cell for cell in cells]
+
+
+def test_a_file_that_gives_nothing(tmp_path):
+    """Empty it is a bad record, compressed an error; a document without a sentence is allowed."""
+    folder = write(tmp_path, DOCUMENT)
+    write(tmp_path, document(), "bc/a.gold_conll")
+    assert len(good(read(folder, "train", GoldConllOptions()))) == 3
+    write(tmp_path, "\n", "bc/b.gold_conll")
+    bad, *found = outcomes(read(folder, "train", GoldConllOptions()))
+    assert "entry bc/b.gold_conll: an empty file; expected a document" in bad and len(found) == 3
+    write(tmp_path, gzip.compress(DOCUMENT.encode()), "bc/c.gold_conll.gz")
+    with pytest.raises(DataError, match=r"entry bc/c\.gold_conll\.gz: a compressed file"):
+        list(read(folder, "train", GoldConllOptions()))

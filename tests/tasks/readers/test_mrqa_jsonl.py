@@ -100,7 +100,6 @@ def test_a_detected_text_that_does_not_agree(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (lambda q, f: f.pop("context"), "line 2: no 'context'"),
     (lambda q, f: f.update(qas={}), "line 2: qas: a dict; expected 'qas', a list"),
     (lambda q, f: f["qas"].insert(0, "x"), "line 2: 'x'; expected an object with 'qid'"),
     (lambda q, f: q.pop("qid"), "line 2: no 'qid'"),
@@ -126,9 +125,36 @@ def test_a_broken_record_is_one_and_reading_goes_on(tmp_path, change, message):
     assert found[-1][1]["id"] == "last"
 
 
+def test_a_bad_context_is_as_many_bad_records_as_questions(tmp_path):
+    content = lines(HEADER, {**LINE, "context": None}, LINE)
+    *bad, first, _ = records(tmp_path, content)
+    assert [str(error) for error in bad] == [str(bad[0])] * 2 and first[1]["id"] == "feabd1ae"
+    assert "line 2: context: None; expected 'context', a str" in str(bad[0])
+
+
+def test_a_second_header(tmp_path):
+    """As `cat a.jsonl b.jsonl` makes it: the questions after it are of another data set."""
+    other = {"header": {"dataset": "NewsQA", "split": "train"}}
+    found = read_all(tmp_path, lines(HEADER, LINE, other, LINE))
+    assert len(found) == 3 and "line 3: a header inside the file" in str(found[-1])
+    assert len(records(tmp_path, b"\n" + lines(HEADER, LINE))) == 2
+
+
+def read_all(tmp_path, content):
+    """The records, and the error that ended reading."""
+    (tmp_path / "f.jsonl").write_bytes(content)
+    found = []
+    try:
+        for record in read(tmp_path / "f.jsonl", "train", MrqaOptions()):
+            found.append(record)
+    except DataError as error:
+        found.append(error)
+    return found
+
+
 def test_broken_lines(tmp_path):
     broken = [b'{"context": \n', b"\xff\n", b"a\0b\n", b"[" * 100_000 + b"\n", b"9" * 5000 + b"\n",
-              b"[]\n", b'"' + b"x" * 9 * 2**20 + b'"\n', lines(HEADER)]  # fmt: skip
+              b"[]\n", b'"' + b"x" * 9 * 2**20 + b'"\n', lines({"qas": []})]  # fmt: skip
     content = lines(HEADER) + b"".join(broken) + lines(LINE)
     found = records(tmp_path, content, "f.jsonl")
     for number, (bad, message) in enumerate(zip(found, [

@@ -101,6 +101,17 @@ def test_a_broken_sentence(tmp_path, sentences, message):
     assert message in str(error.value)
 
 
+def test_a_sentence_line_without_an_id_is_bad_once(tmp_path):
+    """Not once in every split, which all read the file of sentences."""
+    path = folder(tmp_path, QUESTION, SENTENCES + "S:3\n")
+    (path / "test.tsv").write_text(QUESTION, encoding="utf-8")
+    counts = [
+        sum(isinstance(r, DataError) for r in read(path, split, QamrOptions(files=FILES)))
+        for split in FILES
+    ]
+    assert counts == [1, 0]
+
+
 def test_a_sentence_that_nobody_asks_about_may_be_broken(tmp_path):
     assert good(records(folder(tmp_path, QUESTION, SENTENCES.replace("It rains", "It  rains"))))
 

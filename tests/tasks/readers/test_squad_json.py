@@ -68,6 +68,21 @@ def test_rows(tmp_path):
     assert second["answers"] == {"text": ["1834"], "start": [31]}
 
 
+@pytest.mark.parametrize("change", [
+    lambda f: f["data"][0]["paragraphs"][0].update(context=None),
+    lambda f: f["data"][0].pop("title"),
+])  # fmt: skip
+def test_a_bad_context_or_title_is_as_many_bad_records_as_questions(tmp_path, change):
+    content = copy.deepcopy(FILE)
+    change(content)
+    whole = copy.deepcopy(FILE["data"][0])
+    content["data"].append(whole)
+    (tmp_path / "f.json").write_text(json.dumps(content))
+    *bad, first, _ = read(tmp_path / "f.json", "train", SquadOptions())
+    assert [str(error) for error in bad] == [str(bad[0])] * 2 and first[1]["id"] == "q1"
+    assert "article 1 paragraph 1" in str(bad[0])
+
+
 def test_byte_order_mark(tmp_path):
     assert rows(tmp_path, b"\xef\xbb\xbf" + json.dumps(FILE).encode()) == rows(tmp_path, FILE)
 

@@ -90,7 +90,17 @@ def test_numbers_of_columns(tmp_path):
     numbers = {"text": 2, "label": 0, "client": 1}
     body = CSV.partition("\n")[2]
     assert rows(tmp_path, body, columns=numbers, header=False) == REVIEWS
-    assert rows(tmp_path, CSV, columns=numbers) == REVIEWS
+    assert rows(tmp_path, CSV, columns=numbers, header=True) == REVIEWS
+    assert rows(tmp_path, CSV, columns={**NAMES, "label": 0}) == REVIEWS
+
+
+def test_a_header_that_is_repeated(tmp_path):
+    """As `cat a.csv b.csv` makes it."""
+    first, bad, second = rows(tmp_path, "label,text\n1,a\n\ufefflabel,text\n2,b\n")
+    assert (first["label"], second["label"]) == ("1", "2")
+    assert "f.csv line 3: the header again; expected a row; drop the line" in bad
+    twice = rows(tmp_path, "a,1\na,1\n", columns={"text": 0, "label": 1}, header=False)
+    assert twice == [{"text": "a", "label": "1"}] * 2
 
 
 def test_encodings(tmp_path):
@@ -434,6 +444,8 @@ def test_bombs(tmp_path):
     (CLASSIFY, {"delimiter": "ab"}, "at most 1 character"),
     (CLASSIFY, {"format": "xlsx"}, "'csv', 'tsv', 'jsonl' or 'parquet'"),
     (CLASSIFY, {"columns": {"text": True}}, "columns"),
+    (CLASSIFY, {"label_names": {1: "a", "1": "b"}}, "two names of the label '1'; expected one"),
+    (CLASSIFY, {"columns": {"text": 1, "label": 0}}, "say header: false if the first line is a ro"),
 ])  # fmt: skip
 def test_options_that_do_not_fit(task, given, message):
     with pytest.raises(ValidationError, match=message.replace("(", r"\(")):
@@ -511,9 +523,10 @@ def test_a_second_question_with_the_same_id(tmp_path):
 
 def test_questions_without_ids_in_two_files_of_one_name(tmp_path):
     """One file: its name and the row. Several: their place in the card as well."""
-    content = [{**hub(ANSWERS), "title": f"T{n}"} for n in range(4)]
+    content = [{**hub(ANSWERS), "title": f"T{n}", "from": "x"} for n in range(4)]
     for row in content:
         del row["id"]
+    options = {"columns": {"source": "from"}}  # which the name of a file cannot be here
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         rows = [json.dumps({**row, "question": f"{folder}?"}) for row in content]
@@ -522,8 +535,8 @@ def test_questions_without_ids_in_two_files_of_one_name(tmp_path):
     (tmp_path / "t.jsonl").write_text(json.dumps({**content[0], "title": "test"}) + "\n")
 
     def ids(train):
-        given = card({"files": {"train": train, "test": "t.jsonl"}}, task=ASK, skew="title",
-                     test=None, validation={"fraction": 0.5})  # fmt: skip
+        given = card({"files": {"train": train, "test": "t.jsonl"}, "options": options},
+                     task=ASK, skew="title", test=None, validation={"fraction": 0.5})  # fmt: skip
         corpus = load_corpus(given, data_root=tmp_path, cache_dir=tmp_path / "cache", skip_bad=9)
         return [key for split in ("train", "validation") for key in corpus.splits[split]["id"][:]]
 
