@@ -187,13 +187,16 @@ class EvaluationConfig(Section):
 class EngineConfig(Section):
     """workers: processes that train clients and score batches. threads: of torch, in each of them.
 
-    See `fednlp.processes` for what `auto` and null become.
+    See `fednlp.processes` for what `auto` and null become. graphs: local steps are recorded as CUDA
+    graphs, where there is a GPU. compile: the model's forward in training by `torch.compile`.
     """
 
     name: Literal["local"] = "local"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Literal["auto"] | Annotated[int, Field(gt=0, le=1024)] = "auto"
     threads: Annotated[int, Field(gt=0, le=1024)] | None = None
+    graphs: bool = True
+    compile: bool = False
 
 
 class CheckpointConfig(Section):
