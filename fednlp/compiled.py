@@ -15,9 +15,9 @@ class CompiledModule:
     The first call that fails to compile is made as usual, and so are all that follow.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, backend: str = "inductor") -> None:
         self._module = module
-        self._call: Any = torch.compile(module, dynamic=True)
+        self._call: Any = torch.compile(module, dynamic=True, backend=backend)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._module, name)

@@ -26,7 +26,7 @@ from fednlp.errors import UserError, relocated
 from fednlp.flat_model import FlatModel
 from fednlp.local_training import LocalTrainer, TakenSteps
 from fednlp.partitions.build import build_partition, check_partition
-from fednlp.processes import all_threads, client_threads, worker_count
+from fednlp.processes import all_threads, client_threads, repeatable_kernels, worker_count
 from fednlp.random_streams import generator, integer_seed
 from fednlp.sampling import Sampler, make_sampler
 from partitioners.partition import Partition
@@ -286,8 +286,4 @@ def prepare_process(config: RunConfig) -> None:
     """Process-wide settings of a run: threads, determinism, quiet libraries."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     torch.set_num_threads(all_threads(config.engine))
-    if torch.cuda.is_available():  # CPU kernels repeat themselves at equal threads as they are
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        # Nothing here reads memory before it is written; to fill it costs a kernel each time.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    repeatable_kernels()

@@ -37,6 +37,7 @@ from fednlp.step import (
     read,
 )
 from tasks.batches import PlannedBatch
+from tasks.token_store import send
 
 if TYPE_CHECKING:
     from fednlp.local_training import LocalTrainer
@@ -86,8 +87,9 @@ class StaticSteps:
             batches = [planned for planned, _ in chunk]
             told = [[len(p.rows) - p.fill, p.examples, rate] for p, rate in chunk]
             flat = np.concatenate([planned.rows for planned in batches])
-            rows = self._sent(torch.from_numpy(flat)).split([len(p.rows) for p in batches])
-            numbers = self._sent(torch.tensor(told, dtype=torch.float32)).unbind()
+            device = self.trainer.model.device
+            rows = send(flat, device).split([len(planned.rows) for planned in batches])
+            numbers = send(np.array(told, np.float32), device).unbind()
             clock.lap(DATA)
             for planned, which, number in zip(batches, rows, numbers, strict=True):
                 self._told.copy_(number)
@@ -147,13 +149,6 @@ class StaticSteps:
         if len(which) not in self._rows:
             self._rows[len(which)] = torch.empty_like(which)
         return self._rows[len(which)].copy_(which)
-
-    def _sent(self, values: Tensor) -> Tensor:
-        """On the device, without waiting for it."""
-        device = self.trainer.model.device
-        if device.type != "cuda":
-            return values
-        return values.pin_memory().to(device, non_blocking=True)
 
     def _fresh(self, leaf: Tensor) -> dict[str, Tensor]:
         """What torch's fused optimizers begin with; a momentum of zero is their first one."""

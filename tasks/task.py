@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tasks.batches import PlannedBatch, TokenBatch
 from tasks.errors import DataError
 from tasks.schema import SKEW_KINDS
-from tasks.token_store import Grid, TokenStore
+from tasks.token_store import Grid, TokenStore, send
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -90,8 +90,7 @@ class Task:
 
     def collate(self, store: TokenStore, planned: PlannedBatch) -> TokenBatch:
         """Gathers a planned batch on the store's device."""
-        rows = torch.from_numpy(planned.rows).to(store.device, non_blocking=True)
-        batch = self.gather(store, rows, planned)
+        batch = self.gather(store, send(planned.rows, store.device), planned)
         if planned.fill:
             batch.row_weight[-planned.fill :] = 0.0
         return batch
