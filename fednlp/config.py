@@ -189,7 +189,8 @@ class EngineConfig(Section):
     """workers: processes that train clients and score batches. threads: of torch, in each of them.
 
     together: clients that are trained at once; 1: one by one. See `fednlp.processes` and
-    `fednlp.together.choice` for what `auto` and null become.
+    `fednlp.together.choice` for what `auto` and null become. graphs: local steps are recorded as
+    CUDA graphs, where there is a GPU. compile: the model's forward in training by `torch.compile`.
     """
 
     name: Literal["local"] = "local"
@@ -197,6 +198,8 @@ class EngineConfig(Section):
     workers: Literal["auto"] | Annotated[int, Field(gt=0, le=1024)] = "auto"
     threads: Annotated[int, Field(gt=0, le=1024)] | None = None
     together: Annotated[int, Field(gt=0, le=1024)] | Literal["auto"] = "auto"
+    graphs: bool = True
+    compile: bool = False
 
 
 class CheckpointConfig(Section):

@@ -22,7 +22,10 @@ from fednlp.results.files import START_AGAIN, read_json
 from fednlp.results.run_folder import RunFolder
 
 FILE = "environment.json"
-_EXACT = ("device", "threads", "processor", "together", "torch", "transformers", "numpy")
+_EXACT = (
+    "device", "threads", "processor", "together", "compile", "graphs", "torch", "transformers",
+    "numpy",
+)  # fmt: skip
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scikit-learn", "peft")
 
 
@@ -38,6 +41,8 @@ def environment(experiment: Experiment, kind: str = "centralized") -> dict[str, 
         "threads": torch.get_num_threads(),
         "processor": processor(),
         **_together(experiment, kind),
+        "compile": experiment.config.engine.compile,
+        "graphs": experiment.steps == "graphs",
         "cores": os.cpu_count(),
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -111,8 +116,9 @@ def _recorded(folder: Path) -> list[dict[str, Any]]:
 
 
 def _changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs of all that can change bits."""
-    return [f"{k} {then.get(k)} -> {now.get(k)}" for k in _EXACT if then.get(k) != now.get(k)]
+    """What differs of all that can change bits; what an entry does not name was off."""
+    pairs = ((k, then.get(k) or None, now.get(k) or None) for k in _EXACT)
+    return [f"{k} {then.get(k)} -> {now.get(k)}" for k, old, new in pairs if old != new]
 
 
 def peak_device_memory(device: torch.device) -> int:

@@ -10,9 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from fednlp.experiment import Experiment
-from fednlp.local_training import autocast
 from fednlp.profile import EVALUATION, REST, clock
 from fednlp.random_streams import generator
+from fednlp.step import autocast
 from tasks.task import Scored
 
 BOOTSTRAP_SAMPLES = 200

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from algorithms.algorithm import Algorithm
 from fednlp import places
@@ -21,11 +21,12 @@ from fednlp.cards import dataset_card, model_card
 from fednlp.components import build_algorithm
 from fednlp.config import PartitionConfig, RunConfig
 from fednlp.cpu_kernels import use_cpu_kernels
+from fednlp.cuda_attention import always_mask
 from fednlp.errors import UserError, relocated
 from fednlp.flat_model import FlatModel
-from fednlp.local_training import LocalTrainer
+from fednlp.local_training import LocalTrainer, TakenSteps
 from fednlp.partitions.build import build_partition, check_partition
-from fednlp.processes import all_threads, client_threads, worker_count
+from fednlp.processes import all_threads, client_threads, repeatable_kernels, worker_count
 from fednlp.random_streams import generator, integer_seed
 from fednlp.sampling import Sampler, make_sampler
 from fednlp.together.choice import Together, choose
@@ -118,14 +119,21 @@ class Experiment:
             max_length=_longest(self.task),
             data_root=places.data_root(),
         )
+        self.prepare(module)
+        return FlatModel(module, self.device)
+
+    def prepare(self, module: nn.Module) -> None:
+        """Switches a module, in place, to what suits the device."""
         if self.uses_own_kernels:
             use_cpu_kernels(module)
-        return FlatModel(module, self.device)
+        if self.device.type == "cuda":
+            always_mask(module)
 
     @property
     def uses_own_kernels(self) -> bool:
-        on_cpu = self.device.type == "cpu"
-        return self.own_kernels and on_cpu and self.config.precision == "fp32"
+        config, on_cpu = self.config, self.device.type == "cpu"
+        plain = config.precision == "fp32" and not config.engine.compile
+        return self.own_kernels and on_cpu and plain
 
     @cached_property
     def initial_weights(self) -> Tensor:
@@ -203,7 +211,16 @@ class Experiment:
             self.config.client,
             self.config.seed,
             self.config.precision,
+            self.steps,
+            self.config.engine.compile,
         )
+
+    @property
+    def steps(self) -> TakenSteps:
+        """How local training takes its steps on this device."""
+        if self.device.type == "cpu":
+            return "plain"
+        return "graphs" if self.config.engine.graphs else "static"
 
 
 @lru_cache(maxsize=8)
@@ -275,6 +292,4 @@ def prepare_process(config: RunConfig) -> None:
     """Process-wide settings of a run: threads, determinism, quiet libraries."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     torch.set_num_threads(all_threads(config.engine))
-    if torch.cuda.is_available():  # CPU kernels repeat themselves at equal threads as they are
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    repeatable_kernels()

@@ -8,28 +8,30 @@ clipping, optimizer (design 3.2).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fednlp.compiled import CompiledModule
 from fednlp.config import ClientConfig
 from fednlp.course import WHOLE_RUN, Course, Span
+from fednlp.cuda_graphs import Graphs, Recorder
 from fednlp.flat_model import FlatModel
-from fednlp.occurring_rows import OccurringRows, restrict
-from fednlp.profile import ALGORITHM, DATA, FORWARD_BACKWARD, OPTIMIZER, SET_UP, clock
+from fednlp.occurring_rows import restrict
+from fednlp.profile import SET_UP, clock
 from fednlp.random_streams import TorchRandomState, integer_seed
+from fednlp.static_step import StaticSteps
+from fednlp.step import Correction, OptimizerState, PlainSteps, Steps
 from tasks.batches import PlannedBatch
 from tasks.task import Task
 from tasks.token_store import TokenStore
 
-TOKENS_PER_PASS = 32_768  # padded; a larger batch is summed up in several passes
-
-Correction = Callable[[Tensor, Tensor], Tensor]
+TakenSteps = Literal["plain", "static", "graphs"]
 
 
 @dataclass
@@ -51,7 +53,12 @@ class Work:
 
 @dataclass
 class LocalTrainer:
-    """What all participations of a run share."""
+    """What all participations of a run share; one of them trains at a time.
+
+    steps: how steps are taken: `plain` as torch does, `static` in memory that never moves and with
+        few shapes, `graphs` the same, replayed on a GPU.
+    compile: the model's forward through `torch.compile`.
+    """
 
     model: FlatModel
     task: Task
@@ -59,6 +66,18 @@ class LocalTrainer:
     settings: ClientConfig
     seed: int
     precision: str = "fp32"
+    steps: TakenSteps = "plain"
+    compile: bool = False
+
+    @cached_property
+    def module(self) -> Any:
+        """What is trained: the model's module, perhaps compiled."""
+        return CompiledModule(self.model.module) if self.compile else self.model.module
+
+    @cached_property
+    def static_steps(self) -> StaticSteps:
+        recorder = Recorder(self.model.device) if self.steps == "graphs" else None
+        return StaticSteps(self, Graphs(recorder))
 
     def participate(
         self,
@@ -94,12 +113,18 @@ class LocalTrainer:
     ) -> Participation:
         """`participate` for a course."""
         self.model.load(start)
-        rows = None
-        if correct is None and not whole_vocabulary:  # corrections see all weights
-            rows = restrict(self.model, self.store, course.examples, self.settings)
-        made = Participation(self, course, correct, rows)
+        made = Participation(self, course, self._begin(course, correct, whole_vocabulary))
         clock.lap(SET_UP)
         return made
+
+    def _begin(self, course: Course, correct: Correction | None, whole_vocabulary: bool) -> Steps:
+        if self.steps != "plain":
+            return self.static_steps.begin(correct)
+        rows = None
+        # Corrections see all weights; compiled code is made for the weights' shapes.
+        if correct is None and not whole_vocabulary and not self.compile:
+            rows = restrict(self.model, self.store, course.examples, self.settings)
+        return PlainSteps(self, correct, rows)
 
     def course(
         self,
@@ -128,36 +153,15 @@ class LocalTrainer:
 class Participation:
     trainer: LocalTrainer
     course: Course
-    correct: Correction | None
-    rows: OccurringRows | None = None
+    steps: Steps
     done: Work = field(default_factory=Work)
     rates: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        trainer, settings = self.trainer, self.trainer.settings
-        course = self.course
+        trainer, course = self.trainer, self.course
         seed = integer_seed(trainer.seed, f"dropout{course.stream}", *course.coordinates)
         self.random_state = TorchRandomState(seed, trainer.model.device)
-        decayed = slice(0, trainer.model.decayed) if self.rows is None else self.rows.rest
-        leaves = [trainer.model.leaf(decayed)]
-        if self.rows is not None:
-            leaves.insert(0, self.rows.leaf)
-        plain = trainer.model.leaf(slice(trainer.model.decayed, None))
-        self._leaves = [*leaves, plain]
-        groups = [
-            {"params": leaves, "weight_decay": settings.weight_decay},
-            {"params": [plain], "weight_decay": 0.0},
-        ]
-        self.optimizer: torch.optim.Optimizer
-        if settings.optimizer == "adamw":
-            self.optimizer = torch.optim.AdamW(groups, lr=settings.lr, fused=True)
-        else:
-            self.optimizer = torch.optim.SGD(
-                groups, lr=settings.lr, momentum=settings.momentum, fused=True
-            )
         self._planned = course.batches()
-        self._losses = torch.zeros((), device=trainer.model.device)
-        self._corrections = torch.zeros((), device=trainer.model.device)
 
     def advance(self, until: int | None = None) -> Work:
         """Trains until at least `until` examples (default: the budget) have been processed.
@@ -168,53 +172,24 @@ class Participation:
         budget = self.course.budget
         until = budget if until is None else min(until, budget)
         before = Work(**vars(self.done))
-        model = self.trainer.model
-        model.module.train()
-        with self.random_state.active(), self.rows.installed() if self.rows else nullcontext():
+        self.trainer.model.module.train()
+        with self.random_state.active(), self.steps.active():
             clock.lap(SET_UP)
-            while self.done.examples < until:
-                planned = next(self._planned)
-                clock.lap(DATA)
-                self._step(planned)
+            self.steps.run(self._batches(until))
         clock.lap(SET_UP)
-        self.done.loss_sum += float(self._losses)  # one synchronisation per stretch
-        self.done.correction_sum += float(self._corrections)
-        self._losses.zero_()
-        self._corrections.zero_()
+        losses, corrections = self.steps.sums()  # one synchronisation per stretch
+        self.done.loss_sum += losses
+        self.done.correction_sum += corrections
         return Work(**{k: v - vars(before)[k] for k, v in vars(self.done).items()})
 
-    def _step(self, planned: PlannedBatch) -> None:
-        trainer, settings = self.trainer, self.trainer.settings
-        model = trainer.model
-        for leaf in self._leaves:
-            leaf.grad.zero_()  # type: ignore[union-attr]
-        clock.lap(OPTIMIZER)
-        loss = torch.zeros((), device=model.device)
-        for part in planned.passes(TOKENS_PER_PASS):
-            batch = trainer.task.collate(trainer.store, part)
-            if self.rows is not None:
-                batch.inputs["input_ids"] = self.rows.index(batch.inputs["input_ids"])
-            clock.lap(DATA)
-            with autocast(trainer.precision, model.device):
-                partial = trainer.task.loss(model.module, batch)
-            (partial / planned.examples).backward()
-            loss += partial.detach()
-            clock.lap(FORWARD_BACKWARD)
-        if self.correct is not None:
-            self._corrections += apply(self.correct, model.gradient, model.weights)
-            clock.lap(ALGORITHM)
-        if settings.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._leaves, settings.clip_norm)
-        rate = self.course.rate(self.done.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        if self.rows is not None:
-            self.rows.decay *= 1.0 - rate * settings.weight_decay
-        self.rates.append(rate)
-        self._losses += loss
-        self.done += Work(planned.examples, 1, planned.real_tokens, planned.padded_tokens)
-        clock.lap(OPTIMIZER)
+    def _batches(self, until: int) -> Iterator[tuple[PlannedBatch, float]]:
+        """The next batches and their learning rates, which count as done."""
+        while self.done.examples < until:
+            planned = self.steps.shaped(next(self._planned))
+            rate = self.course.rate(self.done.steps)
+            self.rates.append(rate)
+            self.done += Work(planned.examples, 1, planned.real_tokens, planned.padded_tokens)
+            yield planned, rate
 
     def tensors(self) -> dict[str, Tensor]:
         """All that is needed to continue: weights, optimizer state, dropout stream, position."""
@@ -224,7 +199,7 @@ class Participation:
             "rates": torch.tensor(self.rates, dtype=torch.float64),
             "work": torch.tensor(list(vars(self.done).values()), dtype=torch.float64),
         }
-        for index, values in self.optimizer.state_dict()["state"].items():
+        for index, values in self.steps.optimizer.state_dict()["state"].items():
             for name, value in values.items():
                 if value is not None:
                     state[f"optimizer/{index}/{name}"] = value
@@ -235,28 +210,14 @@ class Participation:
         self.trainer.model.load(state["weights"])
         self.random_state.state = state["random_state"]
         self.rates = state["rates"].tolist()
-        values: dict[int, dict[str, Any]] = {}
+        values: OptimizerState = {}
         for key, tensor in state.items():
             if key.startswith("optimizer/"):
                 _, index, name = key.split("/")
                 values.setdefault(int(index), {})[name] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": values})
+        self.steps.restore(values)
         numbers = state["work"].tolist()
         counts = [int(n) for n in numbers[:4]]
         self.done = Work(*counts, *numbers[4:])
         for _ in range(self.done.steps):
             next(self._planned)
-
-
-def apply(correct: Correction, gradient: Tensor, weights: Tensor) -> Tensor:
-    """Corrects a gradient [P] in place; returns |corrected - gradient| / |gradient|."""
-    corrected = correct(gradient, weights)
-    change = torch.linalg.vector_norm(corrected - gradient)
-    ratio = change / torch.linalg.vector_norm(gradient).clamp_min(1e-12)
-    gradient.copy_(corrected)
-    return ratio
-
-
-def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """bf16 by autocast only; master weights stay float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

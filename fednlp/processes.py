@@ -50,6 +50,16 @@ def worker_count(experiment: Experiment) -> int:
     return max(1, min(_CORES // client_threads(engine), sampling.clients_per_round, room))
 
 
+def repeatable_kernels() -> None:
+    """Makes a GPU repeat its bits; CPU kernels do so, at equal threads, as they are."""
+    if not torch.cuda.is_available():
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing here reads memory before it is written, and to fill it costs a kernel each time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 def _operations(experiment: Experiment) -> float:
     """Floating-point operations of all rounds: 6 per weight and token (Kaplan et al. 2020)."""
     store = experiment.stores["train"]

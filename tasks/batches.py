@@ -58,8 +58,12 @@ class PlannedBatch:
         most = max(1, tokens // max(width, 1))
         if len(self.rows) <= most:
             return [self]
-        cuts = range(0, len(self.rows), most)
-        return [replace(self, rows=self.rows[begin : begin + most]) for begin in cuts]
+        cuts, real = range(0, len(self.rows), most), len(self.rows) - self.fill
+        parts = [(begin, self.rows[begin : begin + most]) for begin in cuts]
+        return [
+            replace(self, rows=rows, fill=min(len(rows), max(0, begin + len(rows) - real)))
+            for begin, rows in parts
+        ]
 
 
 @dataclass

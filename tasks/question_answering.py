@@ -19,7 +19,7 @@ from tasks.metrics_classification import same_length
 from tasks.ragged import Part, Ragged, side_by_side
 from tasks.task import Task, TokenSettings, classes, column, evaluating
 from tasks.text_encoder import TextEncoder
-from tasks.token_store import Grid, TokenStore
+from tasks.token_store import Grid, TokenStore, send
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -173,7 +173,7 @@ class QuestionAnswering(Task):
         with evaluating(model):
             for planned in evaluation_plan(store, indices, tokens_per_batch):
                 start, end = self._logits(model, self.collate(store, planned))
-                rows = torch.from_numpy(planned.rows).to(store.device)
+                rows = send(planned.rows, store.device)
                 token, allowed = _context_tokens(store, rows, planned.length)
                 score[rows], first, last = best_spans(start, end, allowed, MAX_ANSWER_LENGTH)
                 places[rows, 0] = store.columns["char_start"][token.gather(1, first[:, None])][

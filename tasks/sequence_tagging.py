@@ -15,7 +15,7 @@ from tasks.metrics_entities import EntityCounter, precision_recall_f1, sentence_
 from tasks.ragged import Part, Ragged, offsets_of, ranges, side_by_side
 from tasks.task import Task, classes, column, evaluating
 from tasks.text_encoder import TextEncoder
-from tasks.token_store import Grid, TokenStore
+from tasks.token_store import Grid, TokenStore, send
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -124,7 +124,7 @@ class SequenceTagging(Task):
             for planned in evaluation_plan(store, indices, tokens_per_batch):
                 batch = self.collate(store, planned)
                 tags = model(**batch.inputs).logits.argmax(-1).to(torch.int16)
-                rows = torch.from_numpy(planned.rows).to(store.device)
+                rows = send(planned.rows, store.device)
                 grid = store.grid(rows, planned.length)
                 found[torch.where(grid.mask, grid.index, len(found) - 1)] = tags
         tags, scored = found[:-1].numpy(force=True), store.columns["tags"].numpy(force=True)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tasks.batches import PlannedBatch, TokenBatch
 from tasks.errors import DataError
 from tasks.schema import SKEW_KINDS
-from tasks.token_store import Grid, TokenStore
+from tasks.token_store import Grid, TokenStore, send
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -90,16 +90,22 @@ class Task:
 
     def collate(self, store: TokenStore, planned: PlannedBatch) -> TokenBatch:
         """Gathers a planned batch on the store's device."""
-        rows = torch.from_numpy(planned.rows).to(store.device, non_blocking=True)
+        batch = self.gather(store, send(planned.rows, store.device), planned)
+        if planned.fill:
+            batch.row_weight[-planned.fill :] = 0.0
+        return batch
+
+    def gather(self, store: TokenStore, rows: Tensor, planned: PlannedBatch) -> TokenBatch:
+        """Rows [B] int64 of the store, padded as planned: fixed shapes and no synchronisation.
+
+        Of `planned` only the sizes are read. All rows have their weight.
+        """
         grid = store.grid(rows, planned.length)
         inputs = {
             "input_ids": grid.take(store.tokens, store.pad_id),
             "attention_mask": grid.mask.long(),
         }
-        weight = store.row_weight[rows]
-        if planned.fill:
-            weight[-planned.fill :] = 0.0
-        batch = TokenBatch(inputs, {}, weight, planned.examples)
+        batch = TokenBatch(inputs, {}, store.row_weight[rows], planned.examples)
         self.add_targets(batch, store, planned, grid)
         return batch
 

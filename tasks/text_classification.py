@@ -13,7 +13,7 @@ from tasks.batches import PlannedBatch, TokenBatch, evaluation_plan
 from tasks.metrics_classification import macro_f1, same_length
 from tasks.task import Task, column, evaluating, mean
 from tasks.text_encoder import TextEncoder
-from tasks.token_store import Grid, TokenStore
+from tasks.token_store import Grid, TokenStore, send
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -78,7 +78,7 @@ class TextClassification(Task):
                 model(**self.collate(store, planned).inputs).logits.argmax(-1) for planned in plan
             ]
             if outputs:
-                found[torch.from_numpy(plan.order).to(store.device)] = torch.cat(outputs)
+                found[send(plan.order, store.device)] = torch.cat(outputs)
         return found.tolist()
 
     def compare(self, predictions: list[int], examples: Dataset) -> dict[str, np.ndarray]:

@@ -193,6 +193,14 @@ class TokenStore:
             raise DataError(str(folder), f"damaged: {error}", "a token store", fix) from None
 
 
+def send(array: np.ndarray, device: torch.device) -> Tensor:
+    """An array on a device, without waiting for it."""
+    values = torch.from_numpy(array)
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
 def _described(array: np.ndarray) -> dict[str, Any]:
     """Type, shape and sha256 of an array's values."""
     digest = hashlib.sha256(array.reshape(-1).view(np.uint8).data).hexdigest()

@@ -12,34 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fednlp.attention_names import replace_sdpa
 from fednlp.cpu_kernels.dropout import survivors
 
 NAME = "cpu_attention"
 
 
 def use_attention(module: nn.Module) -> int:
-    """Switches a float32 CPU module from torch's attention; returns how many configurations.
-
-    A layer looks into its own configuration, which in an encoder-decoder is not the model's.
-    """
-    from transformers import PreTrainedConfig
-
-    _register()
-    configs = {id(c): c for c in (getattr(part, "config", None) for part in module.modules())}
-    switched = 0
-    for config in configs.values():
-        if isinstance(config, PreTrainedConfig) and config._attn_implementation == "sdpa":
-            config._attn_implementation = NAME
-            switched += 1
-    return switched
-
-
-def _register() -> None:
-    from transformers import AttentionInterface, AttentionMaskInterface
+    """Switches a float32 CPU module from torch's attention; returns how many configurations."""
     from transformers.masking_utils import sdpa_mask
 
-    AttentionInterface.register(NAME, attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    return replace_sdpa(module, NAME, attention, sdpa_mask)
 
 
 def attention(

@@ -16,7 +16,6 @@ import torch
 from algorithms.algorithm import State
 from fednlp.components import client_optimizer
 from fednlp.config import RunConfig
-from fednlp.cpu_kernels import use_cpu_kernels
 from fednlp.engines.client import Broadcast, ClientRunner, Upload
 from fednlp.engines.messages import (
     DECODED,
@@ -53,9 +52,9 @@ class Worker:
             clock.start()
         config = RunConfig.model_validate_json(setup.config)
         module = torch.load(setup.module, mmap=True, weights_only=False)
-        if setup.own_kernels:
-            use_cpu_kernels(module)
         self.experiment = experiment = Experiment(config)
+        experiment.own_kernels = setup.own_kernels
+        experiment.prepare(module)
         device = experiment.device
         experiment.task = TASKS[setup.task](setup.labels, token_settings(config))
         experiment.model = FlatModel(module, device)

@@ -14,8 +14,9 @@ from torch import nn
 
 from fednlp.config import RunConfig
 from fednlp.cpu_kernels.linear import NARROW
-from fednlp.local_training import TOKENS_PER_PASS, LocalTrainer
+from fednlp.local_training import LocalTrainer
 from fednlp.occurring_rows import WORTH
+from fednlp.step import TOKENS_PER_PASS
 from fednlp.together.module import NotTogether
 from fednlp.together.trainer import TogetherTrainer
 

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from fednlp.engines.client import Asked, Learned
-from fednlp.local_training import TOKENS_PER_PASS, LocalTrainer, Work, apply, autocast
+from fednlp.local_training import LocalTrainer, Work
 from fednlp.random_streams import TorchRandomState, integer_seed
+from fednlp.step import TOKENS_PER_PASS, apply, autocast
 from fednlp.together.batches import JointBatch, joint, padded_tokens
 from fednlp.together.module import NotTogether, clients_module
 from fednlp.together.optimizers import RowsOptimizer

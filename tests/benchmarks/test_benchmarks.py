@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOWER = ROOT / os.environ.get("FEDNLP_PEERS", ".venv-peers") / "flwr-datasets" / "bin" / "python"
@@ -32,6 +33,8 @@ def cache(tmp_path_factory):
                 not FLOWER.exists(), reason="no environment: run `make flower`"
             ),
         ),
+        ("compile", ["| the harness as it is |", "Compiling took"]),
+        ("gpu", ["| smoke, full, 2 x 8 |", "| smoke, LoRA, 2 x 16 |", "graphs / eager"]),
         ("partition_formats", ["| h5, 250 clients |", "| csv, 2 clients |", "| leaf, 2 clients |"]),
     ],
 )
@@ -52,3 +55,13 @@ def test_a_benchmark_prints_its_table(name, rows, cache):
     for row in rows:
         assert row in done.stdout
     assert not any(str(ROOT) in line for line in done.stdout.splitlines())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_without_a_gpu_its_benchmark_says_so():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith("gpu: no CUDA device is usable here")

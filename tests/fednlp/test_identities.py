@@ -380,7 +380,7 @@ def test_a_batch_in_several_passes_is_the_batch(task, small_config, tmp_path, mo
     """As with long documents, whose windows would not fit into memory at once."""
     config = small_config(on(task), **{"model.dropout": 0.0})
     whole = run(config, tmp_path / "whole")
-    monkeypatch.setattr("fednlp.local_training.TOKENS_PER_PASS", 100)  # one to four rows
+    monkeypatch.setattr("fednlp.step.TOKENS_PER_PASS", 100)  # one to four rows
     parts = run(config, tmp_path / "parts")
     one, other = final_state(whole)["weights"], final_state(parts)["weights"]
     assert (one - experiment(config).initial_weights).abs().max() > 1e-3

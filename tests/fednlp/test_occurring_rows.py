@@ -39,7 +39,7 @@ def test_equals_training_on_the_whole_vocabulary(experiment, client):
         participation = trainer.participate(
             examples, start, round=0, client=0, whole_vocabulary=whole
         )
-        assert (participation.rows is None) == whole
+        assert (participation.steps.rows is None) == whole
         participation.advance()
         ends.append(parts.model.weights.clone())
     moved = (ends[0] - start).abs().max()
@@ -59,7 +59,9 @@ def test_the_model_gets_its_own_table_back(experiment):
     participation.advance()
     assert weight.data_ptr() == parts.model.weights.data_ptr()
     assert weight.grad is not None and weight.grad.data_ptr() == parts.model.gradient.data_ptr()
-    assert participation.rows is not None and len(participation.rows.leaf) < weight.numel()
+    assert (
+        participation.steps.rows is not None and len(participation.steps.rows.leaf) < weight.numel()
+    )
 
 
 def test_untouched_rows_do_not_move_without_decay(experiment):
@@ -78,4 +80,4 @@ def test_a_correction_keeps_the_whole_vocabulary(experiment):
     participation = parts.trainer().participate(
         parts.union[:8], parts.initial_weights, round=0, client=0, correct=lambda g, w: g
     )
-    assert participation.rows is None
+    assert participation.steps.rows is None

@@ -392,3 +392,14 @@ def test_a_damaged_checkpoint_is_one_line(small_data, tmp_path):
     (folder / state).write_bytes(data)
     message = command("run", config, "--out", out).one_line()
     assert state in message and "checksum" in message
+
+
+def test_compiled_steps_are_another_environment(small_data, tmp_path):
+    config, out = tmp_path / "run.yaml", tmp_path / "runs"
+    changes = {"rounds": 1, "centralized.budget": "none"}
+    config.write_text(yaml.safe_dump(small_data(changes)))
+    assert command("run", config, "--out", out).code == 0
+    config.write_text(yaml.safe_dump(small_data({**changes, "rounds": 2})))
+    message = command("run", config, "engine.compile=true", "--out", out).one_line()
+    assert "compile False -> True" in message and "--allow-inexact" in message
+    assert command("run", config, "engine.graphs=false", "--out", out).code == 0  # of no CPU

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.batches import bucket, epoch_plan, evaluation_plan, token_budget_plan
+from tasks.batches import PlannedBatch, bucket, epoch_plan, evaluation_plan, token_budget_plan
 from tasks.errors import DataError
 from tasks.token_store import TokenStore
 
@@ -213,3 +213,10 @@ def test_token_budget_plan_is_random_and_wastes_little():
 def test_token_budget_plan_refuses(tokens, window):
     with pytest.raises(DataError):
         token_budget_plan(a_store([3, 4]), np.arange(2), tokens, np.random.default_rng(0), window)
+
+
+def test_fill_stays_at_the_end_of_several_passes():
+    planned = PlannedBatch(np.arange(5), 5, 10, 0, 50, 50).with_rows(8)
+    parts = planned.passes(30)
+    assert [len(part.rows) for part in parts] == [3, 3, 2]
+    assert [part.fill for part in parts] == [0, 1, 2]
