@@ -253,7 +253,7 @@ def import_(
     from fednlp.experiment import Experiment
     from fednlp.partitions import folder as folders
     from fednlp.partitions.exchange import adopted
-    from fednlp.partitions.rows import source_sizes
+    from fednlp.partitions.source import source_sizes
     from partitioners.formats import import_partition
 
     folders.require_new(out)
@@ -266,7 +266,26 @@ def import_(
     foreign = import_partition(file, form, method=method, sizes=sizes)
     if config is None:
         config = folders.made_with(foreign, str(file))
-    kept = adopted(foreign, config, str(file))
-    folders.write(folders.with_data(kept, config), out)
+    kept, lost = adopted(foreign, Experiment(config), str(file))
+    kept = folders.with_data(kept, config)
+    folders.write(kept, out)
     _print_summary(kept)
+    if lost:
+        console.print(f"examples that no client has here: {lost}", highlight=False, soft_wrap=True)
+    _print_empty(kept)
     console.print(f"partition: {out}", highlight=False, soft_wrap=True)
+
+
+def _print_empty(partition: Partition) -> None:
+    """Which clients hold no train example; a run takes none of them."""
+    import numpy as np
+
+    empty = np.flatnonzero(partition.splits["train"].sizes() == 0)
+    if len(empty):
+        named = ", ".join(map(str, empty[:10])) + (", ..." if len(empty) > 10 else "")
+        console.print(
+            f"clients without a train example, which a run refuses: {named} "
+            f"({len(empty)} of {partition.clients}; numbers begin with 0)",
+            highlight=False,
+            soft_wrap=True,
+        )

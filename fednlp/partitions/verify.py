@@ -14,7 +14,8 @@ from fednlp.errors import is_user_error
 from fednlp.experiment import Experiment
 from fednlp.partitions import folder
 from fednlp.partitions.build import FILE, stored_file
-from fednlp.partitions.rows import fitted, rows
+from fednlp.partitions.rows import fitted
+from fednlp.partitions.source import rows
 from partitioners import Partition
 
 
@@ -60,7 +61,8 @@ def verify(path: Path) -> Iterator[Finding]:
         return
     shares = found.partition.splits
     given = ", ".join(f"{len(shares[s].indices)} of {len(rows(corpus, s))} {s}" for s in shares)
-    yield Finding("examples", not (found.to_validation or found.left_out), f"{given} given out")
+    told = f"{given} given out" + (f"; {found.lost}" if found.lost else "")
+    yield Finding("examples", not found.lost, told)
     if stored.provenance["made_with"]["partition"] is None:
         yield Finding("draw", True, "not made here: there is nothing to draw again")
     else:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from harness import command, run
 
+from fednlp.errors import UserError
 from fednlp.partitions.exchange import examples
 from partitioners import Partition
 from partitioners.formats import FORMATS
@@ -110,16 +111,50 @@ def test_examples_are_those_of_the_rows(folders):
 
 
 @pytest.mark.parametrize("form", WITH_DATA)
-def test_with_data_and_some_clients(folders, form, tmp_path):
+def test_with_data_and_some_clients(folders, form, tmp_path, small_config):
+    """They come back under their numbers, measured; a run wants examples for every client."""
     folder, target = folders["text_classification"], tmp_path / "x"
     answer = command(
         "partition", "export", folder, "--format", form, "--with-data", "--clients", "1,3-4",
         "--out", target,
     )  # fmt: skip
     assert answer.code == 0, answer.err
-    back = command("partition", "import", target, "--format", form, "--out", tmp_path / "back")
-    line = back.one_line()
-    assert "client 0 has no example left, nor have 1 more" in line  # it is no whole partition
+    back = tmp_path / "back"
+    answer = command("partition", "import", target, "--format", form, "--out", back)
+    assert answer.code == 0 and "which a run refuses: 0, 2 (2 of 5;" in answer.out, answer.err
+    before, after = (Partition.load(path / "partition.npz") for path in (folder, back))
+    for k in range(5):
+        held = before.splits["train"].client(k) if k in (1, 3, 4) else []
+        assert after.splits["train"].client(k).tolist() == list(held)
+    achieved = after.provenance["achieved"]
+    assert achieved["train_examples"] == len(after.splits["train"].indices) < 90
+    assert achieved["sizes"]["min"] == 0
+    checked = command("partition", "verify", back)
+    assert checked.code == 0, checked.out
+    section = {"name": None, "clients": None, "file": str(back)}
+    sizes = {"train": 90, "validation": 20, "test": 60}
+    with pytest.raises(
+        UserError, match=r"client 0 has no train example, nor have 1 more.*--clients"
+    ):
+        run(small_config({"dataset.sizes": sizes}, partition=section), tmp_path / "runs")
+
+
+def test_numbers_from_one_leave_client_0_empty(tmp_path, small_config):
+    """It can be looked at; the import and the refusal of a run both say how numbers begin."""
+    lines = [f"{row},{row % 3 + 1}" for row in range(90)]
+    (tmp_path / "mine.csv").write_text("\n".join(["example_index,client_id", *lines, ""]))
+    mine = tmp_path / "mine"
+    answer = command(
+        "partition", "import", tmp_path / "mine.csv", "--dataset", "synthetic_topics", SIZES,
+        "--out", mine,
+    )  # fmt: skip
+    assert answer.code == 0 and "refuses: 0 (1 of 4; numbers begin with 0)" in answer.out
+    assert command("partition", "verify", mine).code == 0
+    assert command("partition", "show", mine).code == 0
+    section = {"name": None, "clients": None, "file": str(mine)}
+    sizes = {"train": 90, "validation": 20, "test": 60}
+    with pytest.raises(UserError, match=r"client 0 has no train example; .* without gaps from 0"):
+        run(small_config({"dataset.sizes": sizes}, partition=section), tmp_path / "runs")
 
 
 def test_a_list_of_rows_and_clients_runs(tmp_path, small_config):
