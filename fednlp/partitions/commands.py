@@ -45,9 +45,13 @@ def make(
     alpha: Annotated[
         float | None, typer.Option(help="concentration, of a Dirichlet family")
     ] = None,
-    seed: Annotated[int, typer.Option(help="of the split alone")] = 0,
-    min_size: Annotated[int, typer.Option(help="examples that every client has")] = 1,
-    held_out: Annotated[float, typer.Option(help="share of clients that never train")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="of the split alone; default 0")] = None,
+    min_size: Annotated[
+        int | None, typer.Option(help="examples that every client has; default 1")
+    ] = None,
+    held_out: Annotated[
+        float | None, typer.Option(help="share of clients that never train; default 0")
+    ] = None,
     skew: Annotated[str | None, typer.Option(help="what counts as the class")] = None,
     target_skew: Annotated[
         str | None, typer.Option(help="find the alpha that gives it, e.g. JSD=0.4 (TV, missing)")
@@ -79,9 +83,10 @@ def _with_skew(
     if section["alpha"] is not None:
         raise UserError("--alpha", "stands beside --target-skew, which finds it", fix="drop one")
     measure, value = parse_target(target)
+    asked = {"alpha": "--target-skew"}
 
     def at(alpha: float) -> Partition:
-        made = folder.make(folder.request(dataset, {**section, "alpha": alpha}, overrides))
+        made = folder.make(folder.request(dataset, {**section, "alpha": alpha}, overrides, asked))
         distance = made.provenance["achieved"]["js_distance"]
         console.print(f"alpha {alpha:.4g}: js distance {distance:.3f}", highlight=False)
         return made
@@ -160,9 +165,9 @@ def compare(
 def sweep(
     dataset: Dataset,
     partitioners: Annotated[str, typer.Option(help="names with commas, each with an alpha")],
+    clients: Annotated[int, typer.Option(help="number of clients")],
     out: NewFolder,
     overrides: Overrides = None,
-    clients: Annotated[int | None, typer.Option(help="number of clients")] = None,
     alphas: Annotated[
         str, typer.Option(help="numbers with commas")
     ] = "0.01,0.03,0.1,0.3,1,3,10,30,100",

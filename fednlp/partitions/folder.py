@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,27 +31,55 @@ from partitioners import Partition
 READABLE = "provenance.json"
 
 
-def request(dataset: str, partition: dict[str, Any], overrides: list[str]) -> RunConfig:
+def request(
+    dataset: str,
+    partition: dict[str, Any],
+    overrides: list[str],
+    options: Mapping[str, str] | None = None,
+) -> RunConfig:
     """The configuration whose data and partition sections are asked for on the command line.
 
+    partition: what the options of the command say; None where one was not given. options: the
+    names of those that are not called like their keys.
+
     Raises:
-        UserError: what a run with these sections would be refused for.
+        UserError: an override says what an option says, or what a run with these sections would
+            be refused for.
     """
+    given = {key: value for key, value in partition.items() if value is not None}
+    names = {key: f"--{key.replace('_', '-')}" for key in partition}
+    names |= {"name": "--partitioner", **(options or {})}
     data: dict[str, Any] = {
-        "dataset": dataset,
-        "partition": {key: value for key, value in partition.items() if value is not None},
+        "dataset": {"name": dataset},
+        "partition": dict(given),
         "model": "tiny",  # no part of a partition, but of every configuration
         "algorithm": "fedavg",
     }
     for text in overrides:
-        if text.partition(".")[0] not in ("dataset", "partition"):
-            raise UserError(
-                f"override '{text:.80}'", "is no part of a partition", "dataset.* or partition.*"
-            )
+        _require_partition_key(text)
+        before = deepcopy(data)
         configuration.apply_override(data, text)
+        for section, key, option in (
+            ("dataset", "name", "--dataset"),
+            *(("partition", key, names[key]) for key in given),
+        ):
+            where = f"{section}.{key}"
+            after = data[section].get(key) if isinstance(data[section], dict) else None
+            if text.partition("=")[0] == where or after != before[section][key]:
+                raise UserError(where, f"stands beside {option}, which says it too", fix="drop one")
+    section = data["partition"]
+    if not section.get("clients") and section.get("name") != "natural":
+        raise UserError("partition.clients", "is missing", "the number of clients", "add --clients")
     config = configuration.build(data, "partition")
     check_components(config, "partition")
     return config
+
+
+def _require_partition_key(text: str) -> None:
+    if text.partition("=")[0].partition(".")[0] not in ("dataset", "partition"):
+        raise UserError(
+            f"override '{text:.80}'", "is no part of a partition", "dataset.* or partition.*"
+        )
 
 
 def make(config: RunConfig) -> Partition:

@@ -53,8 +53,8 @@ def client_numbers(text: str, clients: int) -> list[int]:
 
 
 def numbers(text: str, where: str, kind: Callable[[str], Any]) -> list[Any]:
-    """`0.1,1,10` as numbers of a kind; UserError names the option."""
+    """`0.1,1,10` as numbers of a kind, each once; UserError names the option."""
     try:
-        return [kind(part) for part in text.split(",")]
+        return list(dict.fromkeys(kind(part) for part in text.split(",")))
     except ValueError:
         raise UserError(where, f"found '{text:.80}'", "numbers with commas") from None

@@ -20,7 +20,7 @@ COLUMNS = ("js_distance", "total_variation", "missing_labels", "effective_alpha"
 def measured_sweep(
     dataset: str,
     partitioners: Sequence[str],
-    clients: int | None,
+    clients: int,
     alphas: Sequence[float],
     seeds: Sequence[int],
     overrides: list[str],
@@ -33,7 +33,10 @@ def measured_sweep(
     """
     requests = [
         (name, alpha, folder.request(
-            dataset, {"name": name, "clients": clients, "alpha": alpha, "seed": seed}, overrides
+            dataset,
+            {"name": name, "clients": clients, "alpha": alpha, "seed": seed},
+            overrides,
+            {"name": "--partitioners", "alpha": "--alphas", "seed": "--seeds"},
         ))
         for name in partitioners for alpha in alphas for seed in seeds
     ]  # fmt: skip
@@ -50,7 +53,7 @@ def measured_sweep(
     return points
 
 
-def write_sweep(points: Mapping[str, Any], dataset: str, clients: int | None, out: Path) -> None:
+def write_sweep(points: Mapping[str, Any], dataset: str, clients: int, out: Path) -> None:
     """sweep.csv, sweep.png and sweep.svg in a new folder."""
 
     def fill(place: Path) -> None:
