@@ -34,6 +34,10 @@ class PartitionerSpec:
     summary: str
     paper: str
 
+    @property
+    def has_alpha(self) -> bool:
+        return any(item.name == "alpha" for item in fields(self.parameters))
+
     def read(self, settings: Mapping[str, Any]) -> Any:
         """`parameters` from a plain mapping; PartitionError for unknown, missing or bad ones."""
         known = {item.name: item for item in fields(self.parameters)}

@@ -78,17 +78,18 @@ def _with_skew(
     dataset: str, section: dict[str, Any], overrides: list[str], target: str
 ) -> Partition:
     from fednlp.partitions import folder
-    from partitioners.target_skew import find_alpha, parse_target
+    from partitioners.target_skew import MEASURES, find_alpha, parse_target
 
+    measure, value = parse_target(target)
     if section["alpha"] is not None:
         raise UserError("--alpha", "stands beside --target-skew, which finds it", fix="drop one")
-    measure, value = parse_target(target)
+    folder.require_alpha(section["name"], "--target-skew")
     asked = {"alpha": "--target-skew"}
 
     def at(alpha: float) -> Partition:
         made = folder.make(folder.request(dataset, {**section, "alpha": alpha}, overrides, asked))
-        distance = made.provenance["achieved"]["js_distance"]
-        console.print(f"alpha {alpha:.4g}: js distance {distance:.3f}", highlight=False)
+        skew = made.provenance["achieved"][MEASURES[measure]]
+        console.print(f"alpha {alpha:.5g}: {measure} {skew:.4f}", highlight=False)
         return made
 
     alpha, made = find_alpha(at, measure, value)

@@ -26,7 +26,7 @@ from fednlp.experiment import Experiment, check_components
 from fednlp.partitions.build import FILE
 from fednlp.partitions.rows import portable
 from fednlp.results import files
-from partitioners import Partition
+from partitioners import PARTITIONERS, Partition, find_partitioner
 
 READABLE = "provenance.json"
 
@@ -80,6 +80,13 @@ def _require_partition_key(text: str) -> None:
         raise UserError(
             f"override '{text:.80}'", "is no part of a partition", "dataset.* or partition.*"
         )
+
+
+def require_alpha(partitioner: str, where: str) -> None:
+    """Raises UserError unless it is a partitioner with an alpha."""
+    if not find_partitioner(partitioner).has_alpha:
+        known = ", ".join(name for name, spec in PARTITIONERS.items() if spec.has_alpha)
+        raise UserError(where, f"{partitioner} has none", f"a partitioner with an alpha: {known}")
 
 
 def make(config: RunConfig) -> Partition:

@@ -31,6 +31,8 @@ def measured_sweep(
     Raises:
         UserError: what a run with one of these partitions would be refused for, before any is made.
     """
+    for name in partitioners:
+        folder.require_alpha(name, "--partitioners")
     requests = [
         (name, alpha, folder.request(
             dataset,

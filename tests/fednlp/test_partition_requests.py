@@ -73,3 +73,28 @@ def test_a_sweep_draws_each_alpha_and_seed_once(tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["alpha"] for row in rows] == ["1.0", "2.0"]
     assert rows[0]["js_distance"] != rows[1]["js_distance"]
+
+
+@pytest.mark.parametrize("name", ["uniform", "label_shards", "natural"])
+def test_without_an_alpha_there_is_none_to_find_or_to_sweep(tmp_path, name):
+    words = f"{name} has none; expected a partitioner with an alpha: dirichlet, "
+    line = command(
+        *MAKE, "--partitioner", name, "--target-skew", "JSD=0.4", "--out", tmp_path / "x"
+    ).one_line()
+    assert f"error: --target-skew: {words}" in line
+    line = command(
+        *SWEEP, "--clients", "6", "--partitioners", f"quantity,{name}", "--out", tmp_path / "x"
+    ).one_line()
+    assert f"error: --partitioners: {words}" in line
+
+
+@pytest.mark.parametrize("target", ["gini=0.4", "JSD=2"])
+def test_a_target_that_is_none_is_refused_before_anything_is_drawn(tmp_path, target):
+    answer = command(*DIRICHLET, "--target-skew", target, "--out", tmp_path / "x")
+    assert "target_skew" in answer.one_line() and not answer.out
+
+
+def test_the_progress_tells_the_measure_that_is_asked_for(tmp_path):
+    answer = command(*DIRICHLET, "--target-skew", "TV=0.31", "--out", tmp_path / "x")
+    assert answer.code == 0, answer.err
+    assert "alpha 1000: TV 0." in answer.out and "js distance" not in answer.out
