@@ -263,17 +263,15 @@ def import_(
     from partitioners.formats import import_partition
 
     folders.require_new(out)
-    config = (
-        folders.request(dataset, {"name": "uniform", "clients": 1}, overrides or [])
-        if dataset
-        else None
-    )
+    folders.require_data_overrides(overrides or [])
+    config = folders.request(dataset, folders.NO_PARTITION, overrides or []) if dataset else None
     sizes = source_sizes(Experiment(config).corpus) if config else None
     foreign = import_partition(file, form, method=method, sizes=sizes)
     if config is None:
-        config = folders.made_with(foreign, str(file))
+        config = folders.made_with(foreign, str(file), overrides or [])
     kept, lost = adopted(foreign, Experiment(config), str(file))
-    kept = folders.with_data(kept, config)
+    made = folders.kept_section(foreign, config) if kept is foreign else None
+    kept = folders.with_data(kept, config, made)
     folders.write(kept, out)
     _print_summary(kept)
     if lost:

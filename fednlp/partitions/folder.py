@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -29,6 +29,7 @@ from fednlp.results import files
 from partitioners import PARTITIONERS, Partition, find_partitioner
 
 READABLE = "provenance.json"
+NO_PARTITION = {"name": "uniform", "clients": 1}  # where only the data are asked for
 
 
 def request(
@@ -116,8 +117,10 @@ def with_data(
     return replace(partition, provenance={**partition.provenance, **known})
 
 
-def made_with(partition: Partition, where: str) -> RunConfig:
+def made_with(partition: Partition, where: str, overrides: Sequence[str] = ()) -> RunConfig:
     """The configuration that a partition says it was made with.
+
+    overrides: `dataset.key=value`, for the same data read in another way.
 
     Raises:
         UserError: it says none, or one that this program does not take.
@@ -125,9 +128,32 @@ def made_with(partition: Partition, where: str) -> RunConfig:
     sections = partition.provenance.get("made_with")
     if not isinstance(sections, dict) or set(sections) != {"dataset", "partition"}:
         raise UserError(where, "does not say which data set it is of", fix="name it by --dataset")
-    section = sections["partition"] or {"name": "uniform", "clients": 1}
-    data = {**sections, "partition": section, "model": "tiny", "algorithm": "fedavg"}
+    section = sections["partition"] or NO_PARTITION
+    data = {**deepcopy(sections), "partition": section, "model": "tiny", "algorithm": "fedavg"}
+    for text in overrides:
+        configuration.apply_override(data, text)
     return configuration.build(data, where)
+
+
+def require_data_overrides(overrides: Sequence[str]) -> None:
+    """Raises UserError for an override of anything but the data: an import draws nothing."""
+    for text in overrides:
+        if text.partition("=")[0].partition(".")[0] != "dataset":
+            raise UserError(f"override '{text:.80}'", "has no effect on an import", "dataset.*")
+
+
+def kept_section(partition: Partition, config: RunConfig) -> PartitionConfig | None:
+    """The section that makes an imported partition again, if its data are read as it says."""
+    sections = partition.provenance.get("made_with")
+    if not isinstance(sections, dict) or not sections.get("partition"):
+        return None
+    try:
+        told = made_with(partition, "made_with")
+    except ValueError as error:
+        if not is_user_error(error):
+            raise
+        return None
+    return told.partition if told.dataset == config.dataset else None
 
 
 def write(partition: Partition, folder: Path) -> None:

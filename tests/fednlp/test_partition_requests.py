@@ -98,3 +98,50 @@ def test_the_progress_tells_the_measure_that_is_asked_for(tmp_path):
     answer = command(*DIRICHLET, "--target-skew", "TV=0.31", "--out", tmp_path / "x")
     assert answer.code == 0, answer.err
     assert "alpha 1000: TV 0." in answer.out and "js distance" not in answer.out
+
+
+# import ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A partition of the embedded corpus as jsonl, which says what data it is of."""
+    folder = tmp_path_factory.mktemp("exported")
+    assert command(*DIRICHLET, "--alpha", "1", "--out", folder / "made").code == 0
+    out = folder / "s.jsonl"
+    sent = command("partition", "export", folder / "made", "--format", "jsonl", "--out", out)
+    assert sent.code == 0, sent.err
+    return out
+
+
+def test_an_import_draws_again_what_was_drawn_here(exported, tmp_path):
+    for asked, words in (
+        ((), "draw: identical"),
+        (("--dataset", "synthetic_topics", SIZES), "draw: identical"),
+        (("dataset.limit.validation=10",), "there is nothing to draw again"),  # another reading
+    ):
+        back = tmp_path / f"back{len(asked)}"
+        assert command("partition", "import", exported, *asked, "--out", back).code == 0
+        answer = command("partition", "verify", back)
+        assert answer.code == 0 and words in answer.out, answer.out
+
+
+def test_an_import_reads_the_data_as_it_is_told(exported, tmp_path):
+    answer = command(
+        "partition", "import", exported, "dataset.limit.train=50", "--out", tmp_path / "x"
+    )
+    assert answer.code == 0 and "examples that no client has here: " in answer.out, answer.err
+    kept = Partition.load(tmp_path / "x" / "partition.npz")
+    assert len(kept.splits["train"].indices) == 50
+    assert kept.provenance["made_with"]["dataset"]["limit"] == {"train": 50}
+    assert kept.provenance["made_with"]["partition"] is None
+
+
+@pytest.mark.parametrize("override", ["partition.alpha=1", "partition={alpha: 1}", "rounds=3"])
+@pytest.mark.parametrize("dataset", [(), ("--dataset", "synthetic_topics", SIZES)])
+def test_an_import_takes_overrides_of_its_data_alone(exported, tmp_path, override, dataset):
+    line = command(
+        "partition", "import", exported, *dataset, override, "--out", tmp_path / "x"
+    ).one_line()
+    assert "has no effect on an import; expected dataset.*" in line
+    assert list(tmp_path.iterdir()) == []
