@@ -28,7 +28,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
@@ -36,13 +35,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from partitioners.errors import PartitionError
+from partitioners.formats.content_hash import PART, content_hash
 from partitioners.partition import Partition, Split
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from flwr_datasets.partitioner import Partitioner
 
-FIELD, PART = "\x1f", "\x1e"  # between the fields of a hash, and between the parts of a list
 BATCH = 1_000  # rows held at once while their content is checked
 
 
@@ -173,9 +172,7 @@ def _hashes(dataset: Dataset, rows: np.ndarray, columns: Sequence[str]) -> Itera
             for key in rest:
                 values = [value[key] for value in values]
             fields.append([_text(value, names) for value in values])
-        for texts in zip(*fields, strict=True):
-            digest = blake2b(FIELD.join(texts).encode(), digest_size=8).digest()
-            yield int.from_bytes(digest, "little")
+        yield from map(content_hash, zip(*fields, strict=True))
 
 
 def _kind(dataset: Dataset, path: list[str]) -> Sequence[str]:
