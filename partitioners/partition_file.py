@@ -15,6 +15,7 @@ from .errors import PartitionError
 from .files import write_bytes
 from .histogram import LabelHistogram
 from .partition import Partition, Split
+from .seal import seal
 
 FORMAT = 1
 UNREADABLE = (  # what numpy, zipfile and zlib raise on bytes that are no such file
@@ -28,6 +29,7 @@ def encoded(partition: Partition) -> memoryview:
     meta = {
         "format": FORMAT,
         "checksum": partition.checksum,
+        "seal": seal(partition),
         "splits": sorted(partition.splits),
         "provenance": partition.provenance,
         "label_names": list(partition.histogram.names) if partition.histogram else [],
@@ -84,6 +86,8 @@ def read(path: Path) -> Partition:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
     if partition.checksum != meta["checksum"]:
         raise _damaged(path, "its content does not match its checksum")
+    if "seal" in meta and meta["seal"] != seal(partition):  # older files have none
+        raise _damaged(path, "its content does not match its seal")
     return partition
 
 

@@ -12,6 +12,10 @@ from .errors import PartitionError
 from .partition import Partition
 
 _ASKED = (  # provenance key, its name in a table
+    ("file", "read from"),
+    ("format", "format"),
+    ("method", "method in the file"),
+    ("rows_by", "rows known by"),
     ("dataset", "data set"),
     ("clients", "clients"),
     ("seed", "seed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -258,15 +259,18 @@ def import_(
     """Read a partition of another program, check it against the data, and keep it."""
     from fednlp.experiment import Experiment
     from fednlp.partitions import folder as folders
-    from fednlp.partitions.exchange import adopted
+    from fednlp.partitions.exchange import adopted, source_examples
     from fednlp.partitions.source import source_sizes
     from partitioners.formats import import_partition
 
     folders.require_new(out)
     folders.require_data_overrides(overrides or [])
     config = folders.request(dataset, folders.NO_PARTITION, overrides or []) if dataset else None
-    sizes = source_sizes(Experiment(config).corpus) if config else None
-    foreign = import_partition(file, form, method=method, sizes=sizes)
+    sizes = contents = None
+    if config is not None:
+        corpus = Experiment(config).corpus
+        sizes, contents = source_sizes(corpus), partial(source_examples, corpus)
+    foreign = import_partition(file, form, method=method, sizes=sizes, examples=contents)
     if config is None:
         config = folders.made_with(foreign, str(file), overrides or [])
     kept, lost = adopted(foreign, Experiment(config), str(file))
@@ -274,6 +278,12 @@ def import_(
     kept = folders.with_data(kept, config, made)
     folders.write(kept, out)
     _print_summary(kept)
+    if kept.provenance.get("rows_by") == "number":
+        console.print(
+            "the order of its rows is not checked: it says nothing of what is in them",
+            highlight=False,
+            soft_wrap=True,
+        )
     if lost:
         console.print(f"examples that no client has here: {lost}", highlight=False, soft_wrap=True)
     _print_empty(kept)

@@ -16,7 +16,6 @@ from fednlp.partitions.source import (
     located,
     source_hashes,
     source_rows,
-    source_sizes,
     source_split,
     source_table,
 )
@@ -108,14 +107,16 @@ def _with_lost(provenance: dict[str, Any], lost: Lost) -> dict[str, Any]:
 
 
 def _as_rows(foreign: Partition, corpus: Corpus, where: str) -> tuple[Partition, int]:
-    """Indices of unknown origin, read as rows of the source splits, with their hashes.
+    """Indices of unknown origin, read as rows of the source, and hashed where they have no hashes.
 
     Also how many stand for records that are not examples here: bad ones, or such as the card
     leaves out. They are gone from train.
     """
     splits, gaps = {}, 0
     for name in SHARED:
-        split = foreign.splits[name]
+        splits[name] = split = foreign.splits[name]
+        if split.hashes is not None and len(split.indices):
+            continue
         places = places_by_number(split.indices, source_rows(corpus, name))
         known = places >= 0
         if name == "test" and not known.all():
@@ -129,7 +130,5 @@ def _as_rows(foreign: Partition, corpus: Corpus, where: str) -> tuple[Partition,
     provenance = {
         **foreign.provenance,
         "rows_of": {name: source_split(corpus, name) for name in SHARED},
-        "source_sizes": source_sizes(corpus),
-        "data_fingerprint": corpus.fingerprint,
     }
     return Partition(splits, provenance, foreign.held_out, foreign.histogram), gaps

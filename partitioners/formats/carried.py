@@ -10,7 +10,6 @@ damaged or edited after its export is refused instead of read wrongly.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,27 +21,11 @@ import numpy as np
 from ..errors import PartitionError
 from ..histogram import LabelHistogram
 from ..partition import Partition
+from ..seal import seal
 from .shares import MOST_CLIENTS, Rows, decoding, flat_numbers, make_splits
 
 KEY = "fednlp_partition"
 VERSION = 1
-
-
-def seal(partition: Partition) -> str:
-    """sha256 (hex) over all that a partition is; `checksum` covers its shares only."""
-    histogram = partition.histogram
-    names = list(histogram.names) if histogram else None
-    plain = [partition.checksum, partition.provenance, names]
-    digest = hashlib.sha256(json.dumps(plain, sort_keys=True, allow_nan=False).encode())
-    arrays = [(name, split.hashes) for name, split in sorted(partition.splits.items())]
-    if histogram:
-        arrays += [("offsets", histogram.offsets), ("labels", histogram.labels)]
-        arrays += [("counts", histogram.counts)]
-    for name, array in arrays:
-        if array is not None and len(array):  # no hashes of no examples is as good as none
-            digest.update(f"{name}:{len(array)};".encode())
-            digest.update(np.ascontiguousarray(array, dtype=f"<{array.dtype.kind}8").tobytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

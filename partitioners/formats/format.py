@@ -33,10 +33,15 @@ class Export:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a file. method: which of several; sizes: examples per source split."""
+    """What is asked of a file, and what is known of its data.
+
+    method: which of several; sizes: rows per source split; examples: from train or test to all
+    examples of it, with their `row` and labels by name.
+    """
 
     method: str | None = None
     sizes: Mapping[str, int] | None = None
+    examples: Callable[[str], pyarrow.Table] | None = None
 
 
 @dataclass(frozen=True)

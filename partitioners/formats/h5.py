@@ -13,8 +13,11 @@ split, they are numbered with them. The size of train is
 - on export: `sizes["train"]` if given, else one above the highest row of train that a client has;
 - on import of our files: what they say;
 - of files of others: the index lists in NAME_data.h5 beside NAME_partition.h5 if that is there
-  (row = place in `train_index_list` or `test_index_list`; FedNLP's 90 to 10 cut of `index_list`
-  where it has no such lists), else `sizes["train"]`. A file with test examples needs one of them.
+  (`train_index_list` and `test_index_list`; FedNLP's 90 to 10 cut of `index_list` where it has no
+  such lists), else `sizes["train"]`. A file with test examples needs one of them.
+
+Which row an index is says the content of its example in NAME_data.h5 (h5_matching.py), where the
+source's examples are given. Else it is its place in the list: an order that nobody can check.
 
 A reader asks for every client below `n_clients`: with chosen clients, that is one above the highest
 of them, and those between are there without examples. Each client costs two data sets, about half

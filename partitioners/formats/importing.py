@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import PartitionError
 from ..partition import Partition
 from .format import Request
 from .formats import FORMATS, find_format
 from .shares import check_sizes
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _MAGIC = {b"PAR1": "parquet", b"PK\x03\x04": "npz", b"\x89HDF\r\n\x1a\n": "h5"}
 
@@ -20,6 +24,7 @@ def import_partition(
     *,
     method: str | None = None,
     sizes: Mapping[str, int] | None = None,
+    examples: Callable[[str], pyarrow.Table] | None = None,
 ) -> Partition:
     """The partition in a file or folder.
 
@@ -28,6 +33,8 @@ def import_partition(
         method: which partition of an h5 file that holds several.
         sizes: examples of each source split: an index beyond is an error. An h5 file of FedNLP
             counts test examples on from the last of train, so it needs them (see h5.py).
+        examples: from "train" or "test" to all examples that its shares may have: their content,
+            labels by name, and `row`. FedNLP's data file beside an h5 is looked up among them.
 
     Raises:
         PartitionError: no such file, another format, damage, indices that cannot be.
@@ -45,7 +52,7 @@ def import_partition(
         path = inside
     if not spec.suffixes and not path.is_dir():
         raise PartitionError(str(path), "is a file", f"a folder for format {spec.name}")
-    partition = spec.read(path, Request(method, sizes))
+    partition = spec.read(path, Request(method, sizes, examples))
     check_sizes(str(path), partition, sizes)
     return partition
 

@@ -169,7 +169,10 @@ def imported(
     clients: int | None = None,
     **facts: Any,
 ) -> Partition:
-    """The partition in a file that holds shares only; `facts` go into its provenance."""
+    """The partition in a file that holds shares only; `facts` go into its provenance.
+
+    `rows_by` says by what the rows are known: their number alone, or the content of the examples.
+    """
     splits = make_splits(where, shares, clients)
     provenance = {
         "partitioner": "imported",
@@ -178,6 +181,7 @@ def imported(
         "parameters": {},
         "clients": splits["train"].clients,
         "rows_of": {name: name for name in splits},
+        "rows_by": "number" if splits["train"].hashes is None else "content",
         **facts,
     }
     partition = Partition(splits, provenance)

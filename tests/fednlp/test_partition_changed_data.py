@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from harness import command
+from pyarrow import parquet
 
 from fednlp import experiment
 from partitioners import Partition
@@ -161,3 +162,40 @@ def test_a_limit_excuses_no_edited_file(card, tmp_path):
         "dataset.limit.train=107", "--out", tmp_path / "y",
     ).one_line()  # fmt: skip
     assert "was made for other data" in line and not (tmp_path / "y").exists()
+
+
+def test_a_data_file_beside_an_h5_says_which_rows_are_meant(card, tmp_path):
+    """FedNLP's order is not ours; without its data file nobody can tell, and that is said."""
+    whole_train_h5(tmp_path / "x_partition.h5")
+    out = ran("import", tmp_path / "x_partition.h5", "--dataset", card, "--out", tmp_path / "blind")
+    assert "the order of its rows is not checked" in out
+    rows = {"train": texts("train", 120), "test": texts("test", 40)}
+    order = {name: np.random.default_rng(1).permutation(len(rows[name])) for name in rows}
+    with h5py.File(tmp_path / "x_data.h5", "w") as file:
+        lists = {"train_index_list": list(range(120)), "test_index_list": list(range(120, 160))}
+        file["attributes"] = json.dumps({"index_list": list(range(160)), **lists})
+        for begin, name in ((0, "train"), (120, "test")):
+            for index, place in enumerate(order[name], begin):
+                file[f"X/{index}"], file[f"Y/{index}"] = rows[name][place]
+    out = ran("import", tmp_path / "x_partition.h5", "--dataset", card, "--out", tmp_path / "mine")
+    assert "not checked" not in out and "rows known by" in out
+    stored = Partition.load(tmp_path / "mine" / "partition.npz").splits
+    for k in range(4):
+        wanted = {int(order["train"][index]) for index in range(k, 120, 4)}
+        assert set(stored["train"].client(k).tolist()) <= wanted
+        assert stored["test"].client(k).tolist() == sorted(order["test"][k::4])
+    assert len(stored["train"].indices) == 108
+
+
+def test_hashes_in_a_table_of_others_decide(card, tmp_path):
+    """Their `hash` column says which examples are meant, whatever the rows are now."""
+    folder = made(card, tmp_path / "p")
+    before = held(folder, "train", tmp_path)
+    ran("export", folder, "--format", "parquet", "--out", tmp_path / "x.parquet")
+    table = parquet.read_table(tmp_path / "x.parquet").replace_schema_metadata(None)
+    parquet.write_table(table, tmp_path / "foreign.parquet")
+    shuffled(tmp_path)
+    ran("import", tmp_path / "foreign.parquet", "--dataset", card, "--out", tmp_path / "again")
+    after = held(tmp_path / "again", "train", tmp_path)
+    assert all(set(new) <= set(old) for old, new in zip(before, after, strict=True))
+    assert sum(map(len, after)) > 90
