@@ -90,6 +90,38 @@ def test_several_methods_are_listed(tmp_path: Path) -> None:
     assert shares(import_partition(path, method="uniform", sizes=SIZES)) == EXPECTED
 
 
+def test_a_method_is_known_by_the_part_that_tells_it_from_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    write_method(path, "niid_label_clients=3_alpha=1")
+    write_method(path, "niid_cluster_clients=3_alpha=5.0")
+    write_method(path, "kmeans_10")
+    for wanted, method in (
+        ("alpha=1", "niid_label_clients=3_alpha=1"),
+        ("alpha=1.0", "niid_label_clients=3_alpha=1"),
+        ("niid_label_alpha=1", "niid_label_clients=3_alpha=1"),
+        ("alpha=5", "niid_cluster_clients=3_alpha=5"),
+        ("cluster", "niid_cluster_clients=3_alpha=5"),
+        ("clusters=10", "kmeans_clusters=10"),
+    ):
+        read = import_partition(path, method=wanted, sizes=SIZES)
+        assert shares(read) == EXPECTED and read.provenance["method"] == method
+    for wanted in ("alpha=10", "alpha=", "alph", ""):
+        with pytest.raises(PartitionError, match=f"no method '{wanted}'; expected one of kmeans"):
+            import_partition(path, method=wanted, sizes=SIZES)
+
+
+@pytest.mark.parametrize("wanted", ["alpha=1.00", "clients=3", "niid_label_clients=3_alpha=1.00"])
+def test_a_method_that_may_be_several_is_none(wanted: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    write_method(path, "niid_label_clients=3_alpha=1")
+    write_method(path, "niid_label_clients=3_alpha=1.0")
+    both = "niid_label_clients=3_alpha=1, niid_label_clients=3_alpha=1.0; expected the whole name"
+    with pytest.raises(PartitionError, match=f"method '{wanted}' may be {both}"):
+        import_partition(path, method=wanted, sizes=SIZES)
+    for exact in ("niid_label_clients=3_alpha=1", "niid_label_clients=3_alpha=1.0"):
+        import_partition(path, method=exact, sizes=SIZES)
+
+
 def test_keys_are_numbers_not_text(tmp_path: Path) -> None:
     """HDF5 keeps keys as 0, 1, 10, 11, 2: FedNLP's own k-means went wrong by that."""
     for number, key in enumerate((str, lambda k: f"{k}.0")):
