@@ -27,6 +27,7 @@ from partitioners import (
     text_features,
 )
 from partitioners.partition import Partition
+from partitioners.ranges import ranges
 from partitioners.streams import stream
 from partitioners.test_share import share_by_label
 from tasks.data import Corpus
@@ -156,16 +157,13 @@ def _require_examples(partition: Partition, stored: Partition, where: str) -> No
     empty = np.flatnonzero(partition.splits["train"].sizes() == 0)
     if not len(empty):
         return
-    client = f"client {empty[0]}"
-    more = f", nor have {len(empty) - 1} more" if len(empty) > 1 else ""
+    who = f"client {empty[0]} has" if len(empty) == 1 else f"clients {ranges(empty, 10)} have"
     fix = "load the data that it was made for: the same card, cuts and limits"
     if stored.splits["train"].sizes()[empty[0]] == 0:
         fix = "number the clients without gaps from 0"
         if "exported" in stored.provenance:
             fix = "export it again without --clients"
-    raise UserError(
-        where, f"{client} has no train example{more}", "at least one for each in a run", fix
-    )
+    raise UserError(where, f"{who} no train example", "at least one for each in a run", fix)
 
 
 def skew_kind(partition: Partition, corpus: Corpus) -> str:

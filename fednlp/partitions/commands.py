@@ -294,11 +294,12 @@ def _print_empty(partition: Partition) -> None:
     """Which clients hold no train example; a run takes none of them."""
     import numpy as np
 
+    from partitioners.ranges import ranges
+
     empty = np.flatnonzero(partition.splits["train"].sizes() == 0)
     if len(empty):
-        named = ", ".join(map(str, empty[:10])) + (", ..." if len(empty) > 10 else "")
         console.print(
-            f"clients without a train example, which a run refuses: {named} "
+            f"clients without a train example, which a run refuses: {ranges(empty, 10)} "
             f"({len(empty)} of {partition.clients}; numbers begin with 0)",
             highlight=False,
             soft_wrap=True,

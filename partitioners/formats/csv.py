@@ -4,7 +4,8 @@
     17,0,train
     3,1,train
 
-Other columns are passed over; without `split` all examples are of train. Holds shares only: an
+Both are whole numbers from 0. Other columns are passed over; without `split` all examples are of
+train. Holds shares only: an
 exported CSV loses provenance, held-out clients, hashes, histogram and clients without examples.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from ..errors import PartitionError
 from ..partition import Partition
+from .csv_faults import fault
 from .format import Export, Format, Request
 from .shares import Rows, decoding, imported
 
@@ -47,12 +49,16 @@ def read(path: Path, request: Request) -> Partition:
     with decoding(path, "csv"):
         kinds = dict(zip(COLUMNS, (number, number, pyarrow.string()), strict=True))
         options = csv.ConvertOptions(column_types=kinds, null_values=[], check_utf8=True)
-        table = csv.read_csv(path, convert_options=options)
-        names = table.column_names  # may be no UTF-8 either
+        try:
+            table = csv.read_csv(path, convert_options=options)
+            names = table.column_names  # may be no UTF-8 either
+        except (pyarrow.ArrowInvalid, UnicodeDecodeError) as error:
+            raise fault(path, COLUMNS[:2]) or error from None
     for column in COLUMNS[:2]:
         if names.count(column) != 1:
             found = f"columns {', '.join(map(str, names[:8]))}"
-            raise PartitionError(where, found, f"one column {column}")
+            fix = "the first line names the columns"
+            raise PartitionError(where, found, f"one column {column}", fix)
     if names.count("split") > 1:
         raise PartitionError(where, "two columns split", "one")
     indices, clients = (table.column(name).to_numpy() for name in COLUMNS[:2])

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import PartitionError
 from ..histogram import LabelHistogram
 from ..partition import Partition, Split
+from ..ranges import ranges
 from .format import Export
 from .formats import FORMATS, find_format
 
@@ -122,7 +123,7 @@ def _restricted(
             histogram.counts[kept],
             histogram.names,
         )
-    said = f"clients {_ranges(chosen)} of {partition.clients}"
+    said = f"clients {ranges(chosen)} of {partition.clients}"
     provenance = {**partition.provenance, "exported": said}
     held_out = partition.held_out[wanted[partition.held_out]]
     only = Partition(splits, provenance, held_out, histogram)
@@ -131,12 +132,6 @@ def _restricted(
 
 def _offsets(offsets: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.where(wanted, np.diff(offsets), 0))])
-
-
-def _ranges(numbers: np.ndarray) -> str:
-    """`0-9, 12` of ascending numbers."""
-    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def _publish(target: Path, write: Callable[[Path], None]) -> list[Path]:

@@ -49,18 +49,30 @@ def assert_sound(partition: Partition) -> None:
         ("example_index,client_id\n7,1\n7,1\n", "index 7 is listed twice, by client 1"),
         ("example_index,client_id\n-1,1\n", "index -1"),
         ("example_index,client_id\n1,-1\n", "client -1"),
-        ("example_index,client_id\n1.5,1\n", "csv"),
-        ("example_index,client_id\n1.0,1\n", "csv"),
-        ("example_index,client_id\n1e3,1\n", "csv"),
-        ("example_index,client_id\nnan,1\n", "csv"),
-        ("example_index,client_id\n,1\n", "csv"),
-        ("example_index,client_id\n1,\n", "csv"),
+        (
+            "example_index,client_id\n1.5,1\n",
+            "line 2: example_index '1.5'; expected a whole number from 0",
+        ),
+        ("example_index,client_id\n1.0,1\n", "line 2: example_index '1.0'; expected a whole"),
+        ("example_index,client_id\n1e3,1\n", "line 2: example_index '1e3'"),
+        ("example_index,client_id\nnan,1\n", "line 2: example_index 'nan'"),
+        (
+            "example_index,client_id\n,1\n",
+            "line 2: no example_index; expected a whole number from 0",
+        ),
+        (
+            "example_index,client_id\n2,0\n\n1,\n",
+            "line 4: no client_id; expected a whole number from 0",
+        ),
         ("example_index,client_id\nb'1',1\n", "csv"),
-        ("example_index,client_id\n1\n", "csv"),
-        ("example_index,client_id\n1,2,3\n", "csv"),
-        ("example_index,client_id\n1,user_7\n", "csv"),
+        ("example_index,client_id\n1\n", "line 2: 1 fields; expected 2, as its first line has"),
+        ("example_index,client_id\n0,0\n1,2,3\n", "line 3: 3 fields; expected 2"),
+        (
+            "example_index,client_id\n0,0\n1,user_7\n",
+            "line 3: client_id 'user_7'; expected a whole number from 0",
+        ),
         ("example_index,client_id\n1,99999999999\n", "clients from 0 to 10,000,000"),
-        ("example_index,client_id\n99999999999999999999,1\n", "csv"),
+        ("example_index,client_id\n99999999999999999999,1\n", "line 2: example_index '9+'"),
         ("example_index,client_id\n20,1\n", "index 20; expected rows of train, which has 20"),
         ("example_index,client_id,split\n1,1,test\n", "a split named train"),
         ("example_index,client_id,split\n1,1,train\n2,1,valid\n", "rows of 'valid'"),
@@ -73,9 +85,17 @@ def test_bad_csv(text: str, what: str, tmp_path: Path) -> None:
     refused(tmp_path / "x.csv", what, train=20, test=5)
 
 
+def test_no_library_speaks_of_a_bad_line(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("client_id,note,example_index\nann,,0\n")
+    with pytest.raises(PartitionError) as error:
+        import_partition(tmp_path / "x.csv")
+    told = f"{tmp_path / 'x.csv'} line 2: client_id 'ann'; expected a whole number from 0"
+    assert str(error.value) == told
+
+
 def test_a_csv_whose_header_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"example_index\xc3,client_id\n1,2\n")
-    refused(tmp_path / "x.csv", "utf-8")
+    refused(tmp_path / "x.csv", "no UTF-8")
 
 
 def test_csv_as_people_write_it(tmp_path: Path) -> None:
