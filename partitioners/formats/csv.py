@@ -20,6 +20,7 @@ from .format import Export, Format, Request
 from .shares import Rows, decoding, imported
 
 COLUMNS = ("example_index", "client_id", "split")
+PLAIN = "write example_index and client_id as whole numbers from 0, in a table without comments"
 
 
 def write(export: Export, path: Path) -> None:
@@ -44,7 +45,7 @@ def read(path: Path, request: Request) -> Partition:
     if not path.stat().st_size:
         raise PartitionError(where, "is empty", f"a table with {COLUMNS[0]},{COLUMNS[1]}")
     number = pyarrow.int64()
-    with decoding(path, "csv"):
+    with decoding(path, "csv", fix=PLAIN):
         kinds = dict(zip(COLUMNS, (number, number, pyarrow.string()), strict=True))
         options = csv.ConvertOptions(column_types=kinds, null_values=[], check_utf8=True)
         table = csv.read_csv(path, convert_options=options)
@@ -55,6 +56,7 @@ def read(path: Path, request: Request) -> Partition:
             raise PartitionError(where, found, f"one column {column}")
     if names.count("split") > 1:
         raise PartitionError(where, "two columns split", "one")
+    _refuse_hexadecimal(path)
     indices, clients = (table.column(name).to_numpy() for name in COLUMNS[:2])
     shares = {"train": Rows(clients, indices)}
     if "split" in names:
@@ -67,4 +69,28 @@ def read(path: Path, request: Request) -> Partition:
     return imported(where, "csv", shares, sizes=request.sizes)
 
 
-FORMAT = Format("csv", "example_index,client_id,split; shares only", write, read, (".csv",))
+def _refuse_hexadecimal(path: Path) -> None:
+    """PartitionError for 0x10, which Arrow takes for 16."""
+    from pyarrow import compute, csv, string
+
+    content = path.read_bytes()
+    if b"0x" not in content and b"0X" not in content:
+        return
+    kinds = dict.fromkeys(COLUMNS[:2], string())
+    options = csv.ConvertOptions(column_types=kinds, include_columns=COLUMNS[:2])
+    table = csv.read_csv(path, convert_options=options)
+    for name in COLUMNS[:2]:
+        column = table.column(name)
+        found = column.filter(compute.match_substring_regex(column, "^[^0-9]*0[xX]"))
+        if len(found):
+            raise PartitionError(str(path), f"{name} {found[0].as_py()[:40]!r}", fix=PLAIN)
+
+
+FORMAT = Format(
+    "csv",
+    "example_index,client_id,split; shares only",
+    write,
+    read,
+    (".csv",),
+    libraries=("pyarrow",),
+)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import PartitionError
+from ..libraries import require_libraries
 from ..partition import Partition
 from .format import Request
 from .formats import FORMATS, find_format
@@ -43,6 +44,7 @@ def import_partition(
     if not path.exists():
         raise PartitionError(str(path), "no such file or folder")
     spec = find_format(form) if form else FORMATS[_detected(path)]
+    require_libraries(f"format {spec.name}", *spec.libraries)
     if method is not None and spec.name != "h5":
         raise PartitionError("method", f"{spec.name} holds one partition", "none, or an h5 file")
     if spec.suffixes and path.is_dir():

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import PartitionError
 from ..files import write_bytes
+from ..libraries import require_libraries
 from ..partition import Partition
 from ..tables import method
 
@@ -43,6 +44,7 @@ def drawing(target: Path, width: float, height: float, title: str) -> Iterator[A
     for path in files:
         if path.exists():
             raise PartitionError(str(path), "exists", fix="choose another name, or delete it")
+    require_libraries("plots", "matplotlib")
     import matplotlib.style
     from matplotlib.figure import Figure
 
