@@ -35,6 +35,9 @@ def choose(where: str, methods: Sequence[str], wanted: str | None) -> str:
     near = [name for name in methods if canonical(name) == canonical(wanted)]
     if len(near) == 1:
         return near[0]
+    if near:
+        found = f"{wanted!r} may be {' or '.join(near)}"
+        raise PartitionError(where, found, "one of them, spelled as here")
     raise PartitionError(where, f"no method {wanted!r}", f"one of {listed}")
 
 

@@ -89,6 +89,17 @@ def test_several_methods_are_listed(tmp_path: Path) -> None:
     assert shares(import_partition(path, method="uniform", sizes=SIZES)) == EXPECTED
 
 
+def test_two_spellings_of_one_method_are_two_partitions(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    names = [f"niid_label_clients=3_alpha={alpha}" for alpha in ("1", "1.0")]
+    for name in names:
+        write_method(path, name)
+    for name in names:
+        assert shares(import_partition(path, method=name, sizes=SIZES)) == EXPECTED
+    with pytest.raises(PartitionError, match=r"may be .*alpha=1 or .*alpha=1\.0; expected one"):
+        import_partition(path, method="niid_label_clients=3_alpha=1.00", sizes=SIZES)
+
+
 def test_keys_are_numbers_not_text(tmp_path: Path) -> None:
     """HDF5 keeps keys as 0, 1, 10, 11, 2: FedNLP's own k-means went wrong by that."""
     for number, key in enumerate((str, lambda k: f"{k}.0")):
