@@ -22,6 +22,7 @@ from ..tables import method
 # Okabe and Ito's palette: distinguishable without colour vision; markers say the same again
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", ":", "-.", (0, (6, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1, 1, 1)))
 DPI = 130
 _RC = {
     "text.parse_math": False,  # names may hold a dollar sign
