@@ -98,7 +98,7 @@ PARTITIONERS: dict[str, PartitionerSpec] = {
         QuantityParameters,
         set(),
         "size skew, IID content: Dir(alpha * 1) over client sizes",
-        "NIID-Bench, Li et al. 2022",
+        "NIID-Bench, Li et al. 2022; FedNLP, Lin et al. 2022",
     ),
     "cluster": _spec(
         cluster,
@@ -112,7 +112,7 @@ PARTITIONERS: dict[str, PartitionerSpec] = {
         NaturalParameters,
         {"keys"},
         "one client per author, article or source, or keys grouped into fewer clients",
-        "LEAF, Caldas et al. 2018",
+        "LEAF, Caldas et al. 2018; FedNLP, Lin et al. 2022",
     ),
     "legacy_fednlp": _spec(
         legacy_fednlp,

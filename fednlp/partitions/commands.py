@@ -60,41 +60,44 @@ def make(
 ) -> None:
     """Make a partition, and tell what was asked for and what came out."""
     from fednlp.partitions import folder
+    from partitioners.target_skew import parse_target
 
+    target = None if target_skew is None else parse_target(target_skew)
     folder.require_new(out)
     section = {
         "name": partitioner, "clients": clients, "alpha": alpha, "seed": seed,
         "min_size": min_size, "held_out": held_out, "skew": skew,
     }  # fmt: skip
-    if target_skew is None:
+    if target is None:
         made = folder.make(folder.request(dataset, section, overrides or []))
     else:
-        made = _with_skew(dataset, section, overrides or [], target_skew)
+        made = _with_skew(dataset, section, overrides or [], *target)
     folder.write(made, out)
     _print_summary(made)
+    _print_clients(made)
     console.print(f"partition: {out}", highlight=False, soft_wrap=True)
 
 
 def _with_skew(
-    dataset: str, section: dict[str, Any], overrides: list[str], target: str
+    dataset: str, section: dict[str, Any], overrides: list[str], measure: str, value: float
 ) -> Partition:
     from fednlp.partitions import folder
-    from partitioners.target_skew import MEASURES, find_alpha, parse_target
+    from partitioners.target_skew import MEASURES, find_alpha
 
-    measure, value = parse_target(target)
     if section["alpha"] is not None:
         raise UserError("--alpha", "stands beside --target-skew, which finds it", fix="drop one")
     folder.require_alpha(section["name"], "--target-skew")
-    asked = {"alpha": "--target-skew"}
+    asked, key = {"alpha": "--target-skew"}, MEASURES[measure]
 
     def at(alpha: float) -> Partition:
         made = folder.make(folder.request(dataset, {**section, "alpha": alpha}, overrides, asked))
-        skew = made.provenance["achieved"][MEASURES[measure]]
-        console.print(f"alpha {alpha:.5g}: {measure} {skew:.4f}", highlight=False)
+        skew = made.provenance["achieved"][key]
+        told = f"alpha {alpha:.5g}: {key.replace('_', ' ')} {skew:.3f}"
+        console.print(told, highlight=False)
         return made
 
     alpha, made = find_alpha(at, measure, value)
-    console.print(f"alpha {alpha:.6g} gives {target}", highlight=False)
+    console.print(f"alpha {alpha:.6g} gives {measure}={value:g}", highlight=False)
     made.provenance["target_skew"] = {"measure": measure, "target": value}
     return made
 
@@ -113,23 +116,18 @@ def show(
     from fednlp.partitions.folder import drawn
     from partitioners import Partition
     from partitioners.plots import plot_distances, plot_labels, plot_sizes
-    from partitioners.tables import client_rows
 
     path = stored_file(folder)
     stored = Partition.load(path)
-    chosen = (
-        client_numbers(clients, stored.clients) if clients else range(min(stored.clients, MOST))
-    )
-    _print_summary(stored)
-    console.print(client_table(client_rows(stored, chosen, top)))
-    if len(chosen) < stored.clients and not clients:
-        console.print(f"the first {MOST} of {stored.clients} clients; --clients names others")
+    chosen = client_numbers(clients, stored.clients) if clients else None
     target = plots or path.parent / "plots"
     with drawn(target) as place:
         plot_sizes(stored, place / "sizes")
         if stored.histogram is not None:
             plot_labels(stored, place / "labels")
             plot_distances(stored, place / "distances")
+    _print_summary(stored)
+    _print_clients(stored, chosen, top)
     console.print(f"plots: {target}", highlight=False, soft_wrap=True)
 
 
@@ -245,6 +243,17 @@ def _print_summary(partition: Partition) -> None:
     console.print(pair_table(summary(partition)))
 
 
+def _print_clients(partition: Partition, chosen: list[int] | None = None, top: int = 5) -> None:
+    """Sizes and the largest labels of the chosen clients, else of the first ones."""
+    from partitioners.tables import client_rows
+
+    listed = range(min(partition.clients, MOST)) if chosen is None else chosen
+    console.print(client_table(client_rows(partition, listed, top)))
+    if chosen is None and len(listed) < partition.clients:
+        told = f"the first {MOST} of {partition.clients} clients; `show --clients` names others"
+        console.print(told, highlight=False)
+
+
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a partition in any format")],
@@ -262,8 +271,10 @@ def import_(
     from fednlp.partitions.exchange import adopted, source_examples
     from fednlp.partitions.source import source_sizes
     from partitioners.formats import import_partition
+    from partitioners.formats.importing import form_of
 
     folders.require_new(out)
+    form = form_of(file, form).name
     folders.require_data_overrides(overrides or [])
     config = folders.request(dataset, folders.NO_PARTITION, overrides or []) if dataset else None
     sizes = contents = None
@@ -277,6 +288,7 @@ def import_(
     made = folders.kept_section(foreign, config) if kept is foreign else None
     kept = folders.with_data(kept, config, made)
     folders.write(kept, out)
+    console.print(f"read: {file} as {form}", highlight=False, soft_wrap=True)
     _print_summary(kept)
     if kept.provenance.get("rows_by") == "number":
         console.print(

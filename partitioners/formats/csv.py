@@ -22,6 +22,7 @@ from .format import Export, Format, Request
 from .shares import Rows, decoding, imported
 
 COLUMNS = ("example_index", "client_id", "split")
+PLAIN = "write example_index and client_id as whole numbers from 0, in a table without comments"
 
 
 def write(export: Export, path: Path) -> None:
@@ -46,7 +47,7 @@ def read(path: Path, request: Request) -> Partition:
     if not path.stat().st_size:
         raise PartitionError(where, "is empty", f"a table with {COLUMNS[0]},{COLUMNS[1]}")
     number = pyarrow.int64()
-    with decoding(path, "csv"):
+    with decoding(path, "csv", fix=PLAIN):
         kinds = dict(zip(COLUMNS, (number, number, pyarrow.string()), strict=True))
         options = csv.ConvertOptions(column_types=kinds, null_values=[], check_utf8=True)
         try:
@@ -61,6 +62,7 @@ def read(path: Path, request: Request) -> Partition:
             raise PartitionError(where, found, f"one column {column}", fix)
     if names.count("split") > 1:
         raise PartitionError(where, "two columns split", "one")
+    _refuse_hexadecimal(path)
     indices, clients = (table.column(name).to_numpy() for name in COLUMNS[:2])
     shares = {"train": Rows(clients, indices)}
     if "split" in names:
@@ -73,4 +75,19 @@ def read(path: Path, request: Request) -> Partition:
     return imported(where, "csv", shares, sizes=request.sizes)
 
 
-FORMAT = Format("csv", "example_index,client_id,split; shares only", write, read, (".csv",))
+def _refuse_hexadecimal(path: Path) -> None:
+    """PartitionError for 0x10, which Arrow takes for 16."""
+    content = path.read_bytes()
+    wrong = fault(path, COLUMNS[:2]) if b"0x" in content or b"0X" in content else None
+    if wrong:
+        raise wrong
+
+
+FORMAT = Format(
+    "csv",
+    "example_index,client_id,split; shares only",
+    write,
+    read,
+    (".csv",),
+    libraries=("pyarrow",),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +23,8 @@ def fault(path: Path, numbers: Sequence[str]) -> PartitionError | None:
         try:
             header = next(reader)
             places = {name: header.index(name) for name in numbers if name in header}
-            for row in reader:
-                wrong = _wrong(row, len(header), places) if row else None
+            for row in itertools.chain([header], reader):
+                wrong = _wrong(row, header, places) if row else None
                 if wrong:
                     return PartitionError(f"{path} line {reader.line_num}", *wrong)
         except UnicodeDecodeError as error:
@@ -35,10 +36,14 @@ def fault(path: Path, numbers: Sequence[str]) -> PartitionError | None:
     return None
 
 
-def _wrong(row: list[str], fields: int, places: dict[str, int]) -> tuple[str, str] | None:
+def _wrong(row: list[str], header: list[str], places: dict[str, int]) -> tuple[str, str] | None:
     """What was found and what was expected."""
-    if len(row) != fields:
-        return f"{len(row)} fields", f"{fields}, as its first line has"
+    if row[0].startswith("#"):
+        return "a comment", "a table without comments"
+    if row is header:
+        return None
+    if len(row) != len(header):
+        return f"{len(row)} fields", f"{len(header)}, as its first line has"
     for name, place in places.items():
         if not _WHOLE.fullmatch(row[place]):
             found = f"{name} {row[place][:40]!r}" if row[place].strip() else f"no {name}"

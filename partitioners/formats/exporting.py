@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import PartitionError
 from ..histogram import LabelHistogram
+from ..libraries import require_libraries
 from ..partition import Partition, Split
 from ..ranges import ranges
 from .format import Export
@@ -45,6 +46,7 @@ def export_partition(
             system that does not let it be written.
     """
     spec, target = find_format(form), Path(target)
+    require_libraries(f"format {form}", *spec.libraries, *spec.to_write)
     try:
         json.dumps(partition.provenance, allow_nan=False)
     except (TypeError, ValueError) as error:

@@ -51,6 +51,7 @@ class Format:
     write(export, path) makes `path`, and what else belongs to it under its folder; read(path,
     request) gives a checked partition or raises PartitionError.
     suffixes: of its files; none for a folder. examples: whether it holds examples besides indices.
+    libraries: what it cannot do without, besides NumPy; to_write: what writing needs besides.
     """
 
     name: str
@@ -59,3 +60,5 @@ class Format:
     read: Callable[[Path, Request], Partition]
     suffixes: tuple[str, ...] = ()
     examples: Literal["never", "may", "must"] = "never"
+    libraries: tuple[str, ...] = ()
+    to_write: tuple[str, ...] = ()

@@ -16,17 +16,6 @@ _NUMBER = re.compile(r"=(\d+(?:\.\d*)?(?:e[+-]?\d+)?)(?=_|$)")
 _FAMILIES = {"dirichlet": "label", "legacy_fednlp": "label", "cluster": "cluster"}
 
 
-def library() -> Any:
-    """h5py, or one line that says how to get it."""
-    try:
-        import h5py
-    except ImportError:
-        raise PartitionError(
-            "format h5", "needs the library h5py", fix="pip install h5py"
-        ) from None
-    return h5py
-
-
 def canonical(name: str) -> str:
     """The same for all spellings of a method."""
     name = re.sub(r"^kmeans_(\d+(?:\.0*)?)$", r"kmeans_clusters=\1", name)

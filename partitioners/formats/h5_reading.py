@@ -20,7 +20,7 @@ from .carried import Carried
 from .format import Request
 from .h5_data import SPLITS, data_path, read_index_lists
 from .h5_matching import rows_by_content
-from .h5_methods import canonical, choose, library
+from .h5_methods import canonical, choose
 from .shares import MOST_EXAMPLES, Rows, decoding, imported, whole_numbers
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ _CLIENT = re.compile(r"\d{1,9}(\.0*)?")
 
 
 def read(path: Path, request: Request) -> Partition:
-    h5py, where = library(), str(path)
+    import h5py
+
+    where = str(path)
     with decoding(path, "h5"), h5py.File(path, "r") as file:
         key = _method(where, file, request.method)
         method, place = file[key], f"{where}/{key}"

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import PartitionError
+from ..libraries import require_libraries
 from ..partition import Partition
-from .format import Request
+from .format import Format, Request
 from .formats import FORMATS, find_format
 from .shares import check_sizes
 
@@ -40,9 +41,8 @@ def import_partition(
         PartitionError: no such file, another format, damage, indices that cannot be.
     """
     path = Path(source)
-    if not path.exists():
-        raise PartitionError(str(path), "no such file or folder")
-    spec = find_format(form) if form else FORMATS[_detected(path)]
+    spec = form_of(path, form)
+    require_libraries(f"format {spec.name}", *spec.libraries)
     if method is not None and spec.name != "h5":
         raise PartitionError("method", f"{spec.name} holds one partition", "none, or an h5 file")
     if spec.suffixes and path.is_dir():
@@ -55,6 +55,13 @@ def import_partition(
     partition = spec.read(path, Request(method, sizes, examples))
     check_sizes(str(path), partition, sizes)
     return partition
+
+
+def form_of(path: Path, form: str | None = None) -> Format:
+    """The format that is asked for, else that of the file or folder; PartitionError if none is."""
+    if not path.exists():
+        raise PartitionError(str(path), "no such file or folder")
+    return find_format(form) if form else FORMATS[_detected(path)]
 
 
 def _detected(path: Path) -> str:

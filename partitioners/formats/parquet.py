@@ -132,4 +132,11 @@ def hash_column(where: str, table: pyarrow.Table) -> pyarrow.ChunkedArray | None
     return column
 
 
-FORMAT = Format("parquet", "one long table: split, client, index", write, read, (".parquet",))
+FORMAT = Format(
+    "parquet",
+    "one long table: split, client, index",
+    write,
+    read,
+    (".parquet",),
+    libraries=("pyarrow",),
+)

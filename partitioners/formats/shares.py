@@ -39,7 +39,7 @@ class Rows:
 
 
 @contextmanager
-def decoding(where: Path, form: str) -> Iterator[None]:
+def decoding(where: Path, form: str, fix: str = "export it again") -> Iterator[None]:
     """Around what a library does with foreign bytes: whatever it says becomes one line."""
     try:
         yield
@@ -48,7 +48,7 @@ def decoding(where: Path, form: str) -> Iterator[None]:
     except Exception as error:  # each library has its own dozens
         said = " ".join(str(error).split())[:120]
         found = f"not readable as {form} ({type(error).__name__}: {said})"
-        raise PartitionError(str(where), found, fix="export it again") from error
+        raise PartitionError(str(where), found, fix=fix) from error
 
 
 def whole_numbers(where: str, what: str, values: Any) -> np.ndarray:

@@ -15,12 +15,14 @@ from typing import Any
 
 from ..errors import PartitionError
 from ..files import write_bytes
+from ..libraries import require_libraries
 from ..partition import Partition
 from ..tables import method
 
 # Okabe and Ito's palette: distinguishable without colour vision; markers say the same again
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", ":", "-.", (0, (6, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1, 1, 1)))
 DPI = 130
 _RC = {
     "text.parse_math": False,  # names may hold a dollar sign
@@ -43,6 +45,7 @@ def drawing(target: Path, width: float, height: float, title: str) -> Iterator[A
     for path in files:
         if path.exists():
             raise PartitionError(str(path), "exists", fix="choose another name, or delete it")
+    require_libraries("plots", "matplotlib")
     import matplotlib.style
     from matplotlib.figure import Figure
 

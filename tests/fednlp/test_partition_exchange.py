@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -235,6 +236,40 @@ def test_show_prints_and_draws_again(folders, tmp_path):
     assert command("partition", "verify", folder).code == 0
 
 
+def test_make_prints_the_labels_of_the_first_clients(tmp_path):
+    answer = command(
+        "partition", "make", "--dataset", "synthetic_topics", SIZES, "--partitioner",
+        "label_shards", "--clients", 45, "--out", tmp_path / "made",
+    )  # fmt: skip
+    assert answer.code == 0 and "largest labels" in answer.out
+    assert "the first 40 of 45 clients; `show --clients` names others" in answer.out
+    stored = Partition.load(tmp_path / "made" / "partition.npz")
+    (line,) = (text for text in answer.out.splitlines() if text.split()[:1] == ["39"])
+    for name, count in stored.histogram.client(39).items():
+        assert f"{name} {count}" in line
+
+
+def test_show_fails_before_it_prints(folders, tmp_path):
+    (tmp_path / "file").write_text("dear")
+    folder = folders["text_classification"]
+    answer = command("partition", "show", folder, "--plots", tmp_path / "file" / "plots")
+    assert "file" in answer.one_line() and not answer.out
+
+
+def test_import_says_what_it_read(folders, tmp_path):
+    folder = folders["text_classification"]
+    for form, shown in (("csv", ("csv", "x.csv")), ("h5", ("h5",))):
+        target = tmp_path / f"x.{form}"
+        assert command("partition", "export", folder, "--format", form, "--out", target).code == 0
+        answer = command(
+            "partition", "import", target, "--dataset", "synthetic_topics", SIZES,
+            "--out", tmp_path / form,
+        )  # fmt: skip
+        assert answer.code == 0, answer.err
+        assert f"read: {target} as {form}" in answer.out
+        assert all(text in answer.out for text in ("synthetic_topics", *shown))
+
+
 def test_compare_with_itself_and_another(folders, tmp_path):
     folder = folders["text_classification"]
     other = made(tmp_path, "synthetic_topics", SIZES, "--seed", 1)
@@ -275,6 +310,11 @@ def test_a_skew_instead_of_an_alpha(tmp_path):
     stored = Partition.load(out / "partition.npz")
     assert abs(stored.provenance["achieved"]["js_distance"] - 0.6) < 0.05
     assert command("partition", "verify", out).code == 0
+    assert re.search(r"alpha \S+: js distance 0\.\d{3}\n", answer.out)
+    assert "gives JSD=0.6" in answer.out
     for text, words in (("JSD=2", "0 to 1"), ("JSX=0.4", "JSD"), ("JSD", "JSD=0.4")):
-        line = command(*arguments, text, "--out", tmp_path / "x").one_line()
+        line = command(*arguments, text, "--out", out).one_line()  # before it is seen to exist
         assert words in line
+    answer = command(*arguments, "TV=0.5", "--out", tmp_path / "tv")
+    assert re.search(r"alpha \S+: total variation 0\.\d{3}\n", answer.out), answer.out
+    assert "js distance 0" not in answer.out

@@ -97,7 +97,7 @@ def test_a_target_that_is_none_is_refused_before_anything_is_drawn(tmp_path, tar
 def test_the_progress_tells_the_measure_that_is_asked_for(tmp_path):
     answer = command(*DIRICHLET, "--target-skew", "TV=0.31", "--out", tmp_path / "x")
     assert answer.code == 0, answer.err
-    assert "alpha 1000: TV 0." in answer.out and "js distance" not in answer.out
+    assert "alpha 1000: total variation 0." in answer.out and "js distance" not in answer.out
 
 
 # import ------------------------------------------------------------------------------------------

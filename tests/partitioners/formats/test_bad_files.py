@@ -71,6 +71,11 @@ def assert_sound(partition: Partition) -> None:
             "example_index,client_id\n0,0\n1,user_7\n",
             "line 3: client_id 'user_7'; expected a whole number from 0",
         ),
+        ("example_index,client_id\n0x10,0\n", "line 2: example_index '0x10'; .* number from 0"),
+        ("example_index,client_id\n1,0\n2,0X1\n", "line 3: client_id '0X1'"),
+        ('example_index,client_id\n1," 0x1"\n', "line 2: client_id ' 0x1'"),
+        ("# mine\nexample_index,client_id\n1,0\n", "line 1: a comment; expected a table without"),
+        ("example_index,client_id\n# mine\n1,0\n", "line 2: a comment; expected a table without"),
         ("example_index,client_id\n1,99999999999\n", "clients from 0 to 10,000,000"),
         ("example_index,client_id\n99999999999999999999,1\n", "line 2: example_index '9+'"),
         ("example_index,client_id\n20,1\n", "index 20; expected rows of train, which has 20"),
@@ -96,6 +101,11 @@ def test_no_library_speaks_of_a_bad_line(tmp_path: Path) -> None:
 def test_a_csv_whose_header_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"example_index\xc3,client_id\n1,2\n")
     refused(tmp_path / "x.csv", "no UTF-8")
+
+
+def test_an_x_elsewhere_is_no_hexadecimal_number(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("example_index,client_id,note\n3,1,0x10\n4,0,0x\n")
+    assert import_partition(tmp_path / "x.csv").splits["train"].indices.tolist() == [4, 3]
 
 
 def test_csv_as_people_write_it(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 from pathlib import Path
 
@@ -430,22 +429,3 @@ def test_a_foreign_partition_keeps_its_name(tmp_path: Path) -> None:
         assert list(file) == ["niid_label_clients=3_alpha=5"]
         assert file["niid_label_clients=3_alpha=5/alpha"][()] == 5.0
         assert file["niid_label_clients=3_alpha=5/partition_data/1/test"][()].tolist() == [10, 13]
-
-
-def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def no_h5py(name: str, *rest: object, **more: object):
-        if name.split(".")[0] == "h5py":
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", no_h5py)
-    (tmp_path / "old.h5").write_bytes(b"x")
-    for call in (
-        lambda: export_partition(random_partition(0), tmp_path / "x.h5", "h5"),
-        lambda: import_partition(tmp_path / "old.h5"),
-    ):
-        with pytest.raises(PartitionError, match="pip install h5py"):
-            call()
-    assert [path.name for path in tmp_path.iterdir()] == ["old.h5"]
