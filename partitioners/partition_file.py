@@ -18,6 +18,7 @@ from .partition import Partition, Split
 from .seal import seal
 
 FORMAT = 1
+IMPORT = "a file of another format: import it first (partition import)"
 UNREADABLE = (  # what numpy, zipfile and zlib raise on bytes that are no such file
     *(OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, SyntaxError),
     *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
@@ -73,8 +74,9 @@ def read(path: Path) -> Partition:
         raise PartitionError(str(path), "is a directory", "a partition saved as .npz") from None
     except UNREADABLE as error:
         foreign = "pickle" in str(error)  # numpy's advice would be to load it all the same
-        found = "no .npz file" if foreign else f"{type(error).__name__}: {error}"
-        raise _damaged(path, found) from error
+        if foreign:
+            raise _damaged(path, "no .npz file", fix=IMPORT) from error
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
     try:
         meta = json.loads(arrays["meta"].tobytes().decode())
         if meta["format"] != FORMAT:
@@ -138,7 +140,10 @@ def _check(path: Path, name: str, split: Split) -> None:
         raise _damaged(path, f"an example that is in {name} twice, or a negative index")
 
 
-def _damaged(path: Path, found: str, expected: str = "a partition saved as .npz") -> PartitionError:
-    return PartitionError(
-        str(path), f"not readable as a partition ({found})", expected, "export it again"
-    )
+def _damaged(
+    path: Path,
+    found: str,
+    expected: str = "a partition saved as .npz",
+    fix: str = "export it again",
+) -> PartitionError:
+    return PartitionError(str(path), f"not readable as a partition ({found})", expected, fix)

@@ -44,8 +44,12 @@ class Carried:
     @classmethod
     def parse(cls, where: Path, form: str, text: bytes | str) -> Carried:
         """From JSON text; PartitionError says what is wrong with it."""
-        with decoding(where, form):
+        try:
             found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            said = " ".join(str(error).split())[:120]
+            found = f"the JSON of a {form} partition is damaged ({said})"
+            raise PartitionError(str(where), found, fix="export it again") from None
         return cls.check(str(where), found)
 
     @classmethod
@@ -61,7 +65,9 @@ class Carried:
         for key, kind in kinds.items():
             value = found.get(key, ...)
             if not isinstance(value, kind) or isinstance(value, bool):
-                raise PartitionError(where, f"{key} is missing or of the wrong kind")
+                raise PartitionError(
+                    where, f"{key} is missing or of the wrong kind", fix="export it again"
+                )
         clients, held_out = found["clients"], flat_numbers(where, "held_out", [found["held_out"]])
         if not 1 <= clients <= MOST_CLIENTS:
             raise PartitionError(where, f"{clients} clients", f"1 to {MOST_CLIENTS:,}")

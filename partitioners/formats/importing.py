@@ -16,6 +16,7 @@ from .shares import check_sizes
 if TYPE_CHECKING:
     import pyarrow
 
+_SIDE_FILES = ("provenance.json", "partition.json", "dataset_dict.json")
 _MAGIC = {b"PAR1": "parquet", b"PK\x03\x04": "npz", b"\x89HDF\r\n\x1a\n": "h5"}
 
 
@@ -77,6 +78,8 @@ def _detected(path: Path) -> str:
             if next(path.glob(pattern), None) is not None:
                 return name
         raise PartitionError(str(path), "a folder of no known format", fix=fix)
+    if path.name in _SIDE_FILES:
+        raise PartitionError(str(path), "is one file of a partition", fix="name the folder")
     for name, spec in FORMATS.items():
         if path.suffix.lower() in spec.suffixes:
             return name

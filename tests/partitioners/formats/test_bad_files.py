@@ -155,6 +155,9 @@ def write_table(path: Path, **changes: object) -> None:
         {"split": pyarrow.array(GOOD["split"]).dictionary_encode(), "label": ["a", "b", "c"]},
         {"hash": pyarrow.array([None, None, None], pyarrow.uint64())},
         {"hash": pyarrow.nulls(3)},
+        {"split": pyarrow.array(GOOD["split"], pyarrow.large_string())},
+        {"split": pyarrow.array(GOOD["split"], pyarrow.string_view())},
+        {"split": pyarrow.array(GOOD["split"], pyarrow.large_string()).dictionary_encode()},
     ],
 )
 def test_parquet_of_others(changes: dict, tmp_path: Path) -> None:
@@ -177,7 +180,7 @@ def test_hashes_of_others_follow_their_examples(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"split": None}, "no column split"),
+        ({"client": None}, "no column client"),
         ({"client": None}, "no column client"),
         ({"index": None}, "no column index"),
         ({"index": [4.0, 3.0, 3.0]}, "column index of type double"),
