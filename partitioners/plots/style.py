@@ -17,6 +17,7 @@ from ..errors import PartitionError
 from ..files import write_bytes
 from ..libraries import require_libraries
 from ..partition import Partition
+from ..short_names import printable
 from ..tables import method
 
 # Okabe and Ito's palette: distinguishable without colour vision; markers say the same again
@@ -86,15 +87,6 @@ def heading(partition: Partition, *more: str) -> str:
 def sampled(shown: int, of: int) -> list[str]:
     """What a heading adds where only a sample of the clients is drawn."""
     return [f"{shown:,} of them shown"] if shown < of else []
-
-
-def printable(text: str, most: int = 28) -> str:
-    """On one line of at most `most` characters, without what XML or a font cannot show."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(line) <= most:
-        return line
-    tail = (most - 3) // 3  # names of one family differ at their end
-    return f"{line[: most - 3 - tail]}...{line[-tail:]}"
 
 
 def _wrapped(title: str, width: float) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PartitionError
-from .style import COLOURS, DASHES, MARKERS, drawing, paths, plain_logarithmic, printable
+from ..short_names import printable
+from .style import COLOURS, DASHES, MARKERS, drawing, paths, plain_logarithmic
 
 _PANELS = (
     ("js_distance", "mean pairwise JS distance"),
