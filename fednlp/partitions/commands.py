@@ -241,14 +241,31 @@ def _print_summary(partition: Partition) -> None:
     from partitioners.tables import summary
 
     console.print(pair_table(summary(partition)))
+    achieved = partition.provenance.get("achieved")
+    left = achieved.get("test_unassigned") if isinstance(achieved, dict) else None
+    if isinstance(left, int) and left:
+        given = len(partition.splits["test"].indices)
+        console.print(
+            f"{left:,} of {left + given:,} test examples are in no client's share: no client has "
+            "their class or author in train"
+            + ("; no client can be scored on data of its own" if not given else ""),
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _print_clients(partition: Partition, chosen: list[int] | None = None, top: int = 5) -> None:
     """Sizes and the largest labels of the chosen clients, else of the first ones."""
+    from fednlp.partitions.natural_clients import natural_clients, without_names
     from partitioners.tables import client_rows
 
     listed = range(min(partition.clients, MOST)) if chosen is None else chosen
-    console.print(client_table(client_rows(partition, listed, top)))
+    try:
+        called = natural_clients(partition, listed, "the partition")
+    except ValueError as error:
+        called = None
+        console.print(without_names(error), markup=False, highlight=False, soft_wrap=True)
+    console.print(client_table(client_rows(partition, listed, top), called))
     if chosen is None and len(listed) < partition.clients:
         told = f"the first {MOST} of {partition.clients} clients; `show --clients` names others"
         console.print(told, highlight=False)

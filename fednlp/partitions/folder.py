@@ -196,6 +196,8 @@ def drawn(target: Path) -> Iterator[Path]:
     Raises:
         UserError: the system does not let them be written.
     """
+    if target.exists() and not target.is_dir():
+        raise UserError(str(target), "is a file", "a folder", "name another one")
     with _staged(target) as temporary:
         yield temporary
         target.mkdir(exist_ok=True)

@@ -35,12 +35,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def not_written(path: Path, error: OSError) -> UserError:
     """The one line for a file that the system does not let us write."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return UserError(
-        str(path),
-        f"cannot be written ({error.strerror or error})",
-        fix="free space and run the same command again" if full else "make it writable",
-    )
+    fix = "make it writable"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        fix = "free space and run the same command again"
+    elif error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
+        fix = "name a place where it can be made"
+    return UserError(str(path), f"cannot be written ({error.strerror or error})", fix=fix)
 
 
 def write_json(path: Path, value: Any) -> None:
