@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,12 +19,13 @@ from typing import Any
 from fednlp import config as configuration
 from fednlp.cards import dataset_card
 from fednlp.config import PartitionConfig, RunConfig
-from fednlp.errors import UserError, is_user_error, relocated
+from fednlp.errors import UserError
 from fednlp.experiment import Experiment, check_components
 from fednlp.partitions.build import FILE
 from fednlp.partitions.rows import portable
 from fednlp.results import files
 from partitioners import Partition
+from partitioners.files import staged
 
 READABLE = "provenance.json"
 
@@ -122,7 +122,7 @@ def whole(target: Path, fill: Callable[[Path], Any]) -> None:
         UserError: it exists, or the system does not let it be written.
     """
     require_new(target)
-    with _staged(target) as temporary:
+    with staged(target) as temporary:
         fill(temporary)
         os.rename(temporary, target)
 
@@ -134,27 +134,8 @@ def drawn(target: Path) -> Iterator[Path]:
     Raises:
         UserError: the system does not let them be written.
     """
-    with _staged(target) as temporary:
+    with staged(target) as temporary:
         yield temporary
         target.mkdir(exist_ok=True)
         for path in sorted(temporary.iterdir()):
             os.replace(path, target / path.name)
-
-
-@contextmanager
-def _staged(target: Path) -> Iterator[Path]:
-    """A temporary directory beside `target`, gone afterwards; errors name the target instead."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-    except OSError as error:
-        raise files.not_written(target, error) from None
-    except ValueError as error:
-        if not is_user_error(error):
-            raise
-        told = relocated(error)
-        where = told.where.replace(str(temporary), str(target))
-        raise UserError(where, told.found, told.expected, told.fix) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
