@@ -82,14 +82,14 @@ def read(path: Path) -> Partition:
         if meta["format"] != FORMAT:
             raise _damaged(path, f"format {meta['format']}", f"format {FORMAT}")
         partition = _assemble(path, arrays, meta)
+        if partition.checksum != meta["checksum"]:
+            raise _damaged(path, "its content does not match its checksum")
+        if "seal" in meta and meta["seal"] != seal(partition):  # older files have none
+            raise _damaged(path, "its content does not match its seal")
     except PartitionError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
-    if partition.checksum != meta["checksum"]:
-        raise _damaged(path, "its content does not match its checksum")
-    if "seal" in meta and meta["seal"] != seal(partition):  # older files have none
-        raise _damaged(path, "its content does not match its seal")
     return partition
 
 

@@ -84,8 +84,8 @@ def adopted(foreign: Partition, experiment: Experiment, where: str) -> tuple[Par
     Raises:
         UserError: it counts rows of other splits, or holds examples that are not in the data.
     """
-    corpus, gaps = experiment.corpus, 0
-    if "test" not in foreign.splits:
+    corpus, gaps, has_test = experiment.corpus, 0, "test" in foreign.splits
+    if not has_test:
         nothing = Split(np.zeros(0), np.zeros(foreign.clients + 1))
         foreign = replace(foreign, splits={**foreign.splits, "test": nothing})
     known = foreign.provenance.get("data_fingerprint")
@@ -94,7 +94,7 @@ def adopted(foreign: Partition, experiment: Experiment, where: str) -> tuple[Par
     found = fitted(foreign, corpus, where)
     lost = replace(found.lost, left_out=found.lost.left_out + gaps)
     told = foreign.histogram is not None and "exported" not in foreign.provenance
-    whole = told and len(foreign.splits["test"].indices) and not lost
+    whole = told and has_test and not lost
     if whole and known == corpus.fingerprint:
         return foreign, lost
     in_run = found.partition if whole else measured(found.partition, corpus, experiment.task)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -21,12 +20,13 @@ from typing import Any
 from fednlp import config as configuration
 from fednlp.cards import dataset_card
 from fednlp.config import PartitionConfig, RunConfig
-from fednlp.errors import UserError, is_user_error, relocated
+from fednlp.errors import UserError, is_user_error
 from fednlp.experiment import Experiment, check_components
 from fednlp.partitions.build import FILE
 from fednlp.partitions.rows import portable
 from fednlp.results import files
 from partitioners import PARTITIONERS, Partition, find_partitioner
+from partitioners.files import staged
 
 READABLE = "provenance.json"
 NO_PARTITION = {"name": "uniform", "clients": 1}  # where only the data are asked for
@@ -184,7 +184,7 @@ def whole(target: Path, fill: Callable[[Path], Any]) -> None:
         UserError: it exists, or the system does not let it be written.
     """
     require_new(target)
-    with _staged(target) as temporary:
+    with staged(target) as temporary:
         fill(temporary)
         os.rename(temporary, target)
 
@@ -198,27 +198,8 @@ def drawn(target: Path) -> Iterator[Path]:
     """
     if target.exists() and not target.is_dir():
         raise UserError(str(target), "is a file", "a folder", "name another one")
-    with _staged(target) as temporary:
+    with staged(target) as temporary:
         yield temporary
         target.mkdir(exist_ok=True)
         for path in sorted(temporary.iterdir()):
             os.replace(path, target / path.name)
-
-
-@contextmanager
-def _staged(target: Path) -> Iterator[Path]:
-    """A temporary directory beside `target`, gone afterwards; errors name the target instead."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-    except OSError as error:
-        raise files.not_written(target, error) from None
-    except ValueError as error:
-        if not is_user_error(error):
-            raise
-        told = relocated(error)
-        where = told.where.replace(str(temporary), str(target))
-        raise UserError(where, told.found, told.expected, told.fix) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

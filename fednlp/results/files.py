@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -13,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from fednlp.errors import UserError
+from partitioners.files import advice
 
 START_AGAIN = "delete the run folder and run again"
 UPDATE = "update this program, or " + START_AGAIN
@@ -35,12 +35,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def not_written(path: Path, error: OSError) -> UserError:
     """The one line for a file that the system does not let us write."""
-    fix = "make it writable"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        fix = "free space and run the same command again"
-    elif error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
-        fix = "name a place where it can be made"
-    return UserError(str(path), f"cannot be written ({error.strerror or error})", fix=fix)
+    found = f"cannot be written ({error.strerror or error})"
+    return UserError(str(path), found, fix=advice(error))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import PartitionError
+from ..files import staged
 from ..histogram import LabelHistogram
 from ..libraries import require_libraries
 from ..partition import Partition, Split
@@ -139,19 +138,11 @@ def _offsets(offsets: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 def _publish(target: Path, write: Callable[[Path], None]) -> list[Path]:
     """Writes into a temporary folder beside the target and renames what came to be there."""
     _refuse_existing([target])
-    stage = target.parent / f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
-    try:
-        stage.mkdir(parents=True)
+    with staged(target) as stage:
         write(stage / target.name)
         made = [target.parent / path.name for path in sorted(stage.iterdir())]
         _refuse_existing(made)
         _rename(stage, made)
-    except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        fix = "free space, or make it writable"
-        raise PartitionError(str(target), found, fix=fix) from None
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
     return made
 
 

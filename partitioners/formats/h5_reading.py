@@ -106,11 +106,12 @@ def _numbers(place: str, method: h5py.Group) -> _Numbers:
             if total > MOST_EXAMPLES:
                 raise PartitionError(place, f"over {MOST_EXAMPLES:,} examples")
     if total or "client_assignment" not in method:
+        if not keys:
+            raise PartitionError(place, "holds no client", "partition_data of clients from 0")
         holders = np.arange(len(keys))
         splits = {
             name: Rows(np.repeat(holders, [len(one) for one in parts]), np.concatenate(parts))
             for name, parts in found.items()
-            if parts
         }
         return _Numbers(len(keys), splits)
     holders = _array(f"{place}/client_assignment", method["client_assignment"].id)

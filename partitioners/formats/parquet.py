@@ -118,6 +118,7 @@ def numbers(where: str, table: pyarrow.Table, name: str) -> np.ndarray:
     """[n] a column of whole numbers without gaps."""
     import pyarrow
 
+    _require_once(where, table, name)
     column = table.column(name)
     if not pyarrow.types.is_integer(column.type) or column.null_count:
         found = f"column {name} of type {column.type} with {column.null_count} gaps"
@@ -130,10 +131,16 @@ def hash_column(where: str, table: pyarrow.Table) -> pyarrow.ChunkedArray | None
 
     if "hash" not in table.column_names:
         return None
+    _require_once(where, table, "hash")
     column = table.column("hash")
     if column.type not in (pyarrow.uint64(), pyarrow.null()):
         raise PartitionError(where, f"column hash of type {column.type}", "uint64")
     return column
+
+
+def _require_once(where: str, table: pyarrow.Table, name: str) -> None:
+    if table.column_names.count(name) != 1:
+        raise PartitionError(where, f"two columns {name}", "one")
 
 
 FORMAT = Format(

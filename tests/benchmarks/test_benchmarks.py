@@ -31,6 +31,7 @@ def cache(tmp_path_factory):
                 not FLOWER.exists(), reason="no environment: run `make flower`"
             ),
         ),
+        ("partition_round_trips", ["| h5 | all | all | all | all |", "| csv | shares | shares |"]),
         ("partition_formats", ["| h5, 250 clients |", "| csv, 2 clients |", "| leaf, 2 clients |"]),
     ],
 )

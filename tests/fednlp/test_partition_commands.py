@@ -11,6 +11,7 @@ import pytest
 import yaml
 from harness import command, digests, run
 
+from fednlp.errors import UserError
 from partitioners import Partition, Split
 
 MAKE = (
@@ -186,6 +187,16 @@ def test_an_existing_directory_is_kept(made, tmp_path):
     for out in (tmp_path / "mine", made[0]):
         assert "exists already" in command(*DIRICHLET, "--out", out).one_line()
     assert (tmp_path / "mine").read_text() == "dear"
+
+
+def test_a_failed_write_names_the_folder_and_leaves_none(tmp_path, monkeypatch):
+    def full(path, data):
+        raise UserError(str(path), "cannot be written (No space left on device)", fix="free space")
+
+    monkeypatch.setattr("fednlp.results.files.write_bytes", full)
+    line = command(*DIRICHLET, "--out", tmp_path / "x").one_line()
+    assert f"{tmp_path / 'x' / 'provenance.json'}: cannot be written" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"{}", b"\x93NUMPY"])

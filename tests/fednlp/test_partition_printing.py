@@ -71,6 +71,14 @@ def test_long_labels_of_a_client_are_short_and_told_apart():
     assert first != second and len(first) < 32 and first.endswith(" 2")
 
 
+def test_a_place_where_no_folder_can_be(tmp_path):
+    (tmp_path / "file").write_text("dear")
+    out = tmp_path / "file" / "x"
+    line = command(*MAKE, "--partitioner", "uniform", "--out", out).one_line()
+    assert f"{out}: cannot be written (" in line
+    assert line.endswith("name a place where it can be made")
+
+
 def test_a_file_in_the_place_of_plots(tmp_path):
     assert command(*MAKE, "--partitioner", "uniform", "--out", tmp_path / "x").code == 0
     (tmp_path / "file").write_text("dear")

@@ -37,7 +37,7 @@ def test_a_seed_is_no_generator(draw: Callable[[object], object], generator: obj
 
 def test_too_many_clients_are_told_what_can_be_changed() -> None:
     generator = np.random.default_rng(0)
-    with pytest.raises(PartitionError, match="use at most 60 clients$"):
+    with pytest.raises(PartitionError, match=r"use at most 60 clients$"):
         partitioners.uniform(60, 61, generator)
-    with pytest.raises(PartitionError, match="use at most 30 clients or a smaller min_size$"):
+    with pytest.raises(PartitionError, match=r"use at most 30 clients or a smaller min_size$"):
         partitioners.uniform(60, 31, generator, min_size=2)

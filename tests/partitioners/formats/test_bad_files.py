@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pytest
-from fuzzing import seeds
+from fuzzing import seeds, times
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -116,7 +116,7 @@ def test_csv_as_people_write_it(tmp_path: Path) -> None:
     assert [train.client(k).tolist() for k in range(train.clients)] == [[4], [], [1, 5]]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=times(60))
 @given(data=st.data())
 def test_any_csv(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Read as Python reads it, or refused."""
