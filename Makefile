@@ -1,6 +1,6 @@
 # `make bench` (the main job on the embedded data) and `make test`. `make fuzz` tries to break every
-# reader, card, configuration, run folder and model folder. `make flower` makes the environment of a
-# peer, for its tests and its benchmark; `make peers` those of all peers (5 GB).
+# reader, card, configuration, run folder, model folder and partition file. `make flower` makes the
+# environment of a peer, for its tests and its benchmark; `make peers` those of all peers (5 GB).
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -27,7 +27,8 @@ FEDNLP_FUZZ ?= 4
 fuzz: .venv/installed
 	FEDNLP_FUZZ=$(FEDNLP_FUZZ) OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/pytest -n 2 \
 		tests/tasks/readers tests/tasks/test_hostile_model_folders.py \
-		tests/fednlp/test_hostile_yaml.py tests/fednlp/test_damaged_folders.py
+		tests/fednlp/test_hostile_yaml.py tests/fednlp/test_damaged_folders.py \
+		tests/partitioners/formats
 
 flower:
 	PYTHON=$(PYTHON) sh benchmarks/peers/setup.sh flwr-datasets

@@ -20,6 +20,7 @@ from fednlp.flat_model import digest
 from fednlp.hooks import Hooks
 from fednlp.identity import Identity
 from fednlp.local_only import train_alone
+from fednlp.partitions.rows import Lost
 from fednlp.profile import CHECKPOINT, EVALUATION, clock
 from fednlp.results import files
 from fednlp.results.run_folder import RunFolder
@@ -162,10 +163,7 @@ def _notes(experiment: Experiment, kind: str) -> list[str]:
         notes.append("validation was cut from train before partitioning and is held by the server")
     lost = experiment.partition.provenance.get("lost") if kind == "federated" else None
     if lost:
-        notes.append(
-            f"train examples of the stored partition that no client has here: "
-            f"{lost['to_validation']} in the validation split, {lost['left_out']} left out"
-        )
+        notes.append(f"examples of the stored partition that no client has here: {Lost.of(lost)}")
     corpus = experiment.corpus
     train, test = (corpus.splits[split].data.table for split in ("train", "test"))
     unseen = unseen_labels(corpus.task, corpus.labels, train, test)

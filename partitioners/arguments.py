@@ -46,9 +46,18 @@ def require_room(examples: int, clients: object, min_size: object = 1) -> tuple[
             "partition.clients",
             f"{clients} clients of at least {min_size} need {clients * min_size} examples, "
             f"the training split has {examples}",
-            fix=f"use at most {examples // min_size} clients or a smaller min_size",
+            fix=f"use at most {examples // min_size} clients"
+            + (" or a smaller min_size" if min_size > 1 else ""),
         )
     return clients, min_size
+
+
+def require_generator(generator: object) -> None:
+    """PartitionError for a seed, or anything else that is no generator."""
+    if not isinstance(generator, np.random.Generator):
+        raise PartitionError(
+            "generator", repr(generator)[:40], "a generator", "np.random.default_rng(0) for seed 0"
+        )
 
 
 def require_labels(labels: object, name: str = "labels") -> np.ndarray:

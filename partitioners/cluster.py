@@ -15,7 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arguments import require_alpha, require_count, require_features, require_room
+from .arguments import (
+    require_alpha,
+    require_count,
+    require_features,
+    require_generator,
+    require_room,
+)
 from .dirichlet import dirichlet
 from .errors import PartitionError
 from .partition import Split
@@ -49,6 +55,7 @@ def cluster_labels(
     fewer different rows than `clusters` give fewer clusters. Raises PartitionError for features
     that are not [N, D] finite numbers or fewer than `clusters` training examples.
     """
+    require_generator(generator)
     train = require_features(train_features, "train_features")
     test = require_features(test_features, "test_features")
     if train.shape[1] != test.shape[1]:
@@ -87,6 +94,7 @@ def cluster(
 
     Raises PartitionError as `cluster_labels` and `dirichlet` do.
     """
+    require_generator(generator)
     require_alpha(alpha)
     features = require_features(features)
     require_room(len(features), clients, min_size)

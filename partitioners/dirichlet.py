@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arguments import require_alpha, require_labels, require_room
+from .arguments import require_alpha, require_generator, require_labels, require_room
 from .draws import deal, urn_classes
 from .partition import Split
 from .stable_order import stable_order
@@ -58,6 +58,7 @@ def dirichlet(
 
     Raises PartitionError for a bad alpha or fewer than clients * min_size examples.
     """
+    require_generator(generator)
     alpha, labels = require_alpha(alpha), require_labels(labels)
     clients, _ = require_room(len(labels), clients, min_size)  # equal sizes reach any minimum
     _, codes, remaining = np.unique(labels, return_inverse=True, return_counts=True)

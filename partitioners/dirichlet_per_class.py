@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arguments import require_alpha, require_labels, require_room
+from .arguments import require_alpha, require_generator, require_labels, require_room
 from .draws import TINY, deal, dirichlet_rows
 from .partition import Split
 from .repair import repair
@@ -61,6 +61,7 @@ def dirichlet_per_class(
 
     Raises PartitionError for a bad alpha or fewer than clients * min_size examples.
     """
+    require_generator(generator)
     alpha, labels = require_alpha(alpha), require_labels(labels)
     clients, min_size = require_room(len(labels), clients, min_size)
     _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)

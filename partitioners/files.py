@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +50,49 @@ def plain(path: str, flags: int) -> int:
     raise OSError(errno.EINVAL, "a pipe or a device", path)
 
 
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A new empty folder beside `target`, to fill and rename from; gone afterwards.
+
+    Raises:
+        PartitionError: the system does not let something be written; it names `target`.
+    """
+    place = Path(os.path.abspath(target))  # "." has no name
+    stage = place.with_name(f".{place.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        stage.mkdir(parents=True)
+        yield stage
+    except OSError as error:
+        raise _not_written(target, error) from None
+    except ValueError as error:
+        if not str(getattr(error, "where", "")).startswith(str(stage)):
+            raise
+        where = error.where.replace(str(stage), str(target))  # type: ignore[attr-defined]
+        raise PartitionError(where, *_rest(error)) from None
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _rest(error: ValueError) -> tuple[str, str, str]:
+    """What an error says behind its place; those of the caller's packages have the same fields."""
+    found, expected, fix = (str(getattr(error, name, "")) for name in ("found", "expected", "fix"))
+    return found, expected, fix
+
+
+def _not_written(path: Path, error: OSError) -> PartitionError:
+    found = f"cannot be written ({error.strerror or error})"
+    return PartitionError(str(path), found, fix=advice(error))
+
+
+def advice(error: OSError) -> str:
+    """What can be done about a file or folder that could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free space and run the same command again"
+    if error.errno in (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
+        return "name a place where it can be made"
+    return "make it writable"
+
+
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write to a temporary name beside `path`, then rename: safe against a kill and a rival.
 
@@ -63,8 +108,7 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        found = f"cannot be written ({error.strerror})"
-        raise PartitionError(str(path), found, fix="free space, or make it writable") from None
+        raise _not_written(path, error) from None
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arguments import require_count, require_labels, require_room
+from .arguments import require_count, require_generator, require_labels, require_room
 from .draws import deal
 from .errors import PartitionError
 from .partition import Split
@@ -57,6 +57,7 @@ def label_shards(
     A `min_size` above what the shards give is reached by repair, which may add labels to a
     client. Raises PartitionError when k different labels per client are impossible.
     """
+    require_generator(generator)
     each, labels = require_count("labels_per_client", labels_per_client), require_labels(labels)
     clients, min_size = require_room(len(labels), clients, min_size)
     shards = clients * each

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arguments import require_alpha, require_labels, require_room
+from .arguments import require_alpha, require_generator, require_labels, require_room
 from .errors import PartitionError
 from .partition import Split
 
@@ -63,6 +63,8 @@ def legacy_fednlp(
     `generator` is a RandomState for the draw of the script; any other gives the same law.
     Raises PartitionError for a bad alpha or fewer than clients * min_size examples.
     """
+    if not isinstance(generator, np.random.RandomState):
+        require_generator(generator)
     alpha, labels = require_alpha(alpha), require_labels(labels)
     clients, _ = require_room(len(labels), clients, min_size)  # nobody gets less than N // clients
     return original_draw(labels, clients, generator, alpha)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arguments import require_count
+from .arguments import require_count, require_generator
 from .errors import PartitionError
 from .partition import Split
 
@@ -41,6 +41,7 @@ def natural(
     Raises PartitionError when there are no keys, too few for `clients`, or when all examples
     with a key are together fewer than `min_size`.
     """
+    require_generator(generator)
     min_size = require_count("min_size", min_size)
     names = sorted({str(key) for key in keys} - {""})
     if not names:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .errors import PartitionError
 from .partition import Partition, Split
+from .row_lookup import places_by_content, places_by_number
 
 
 def overlap(a: Partition, b: Partition, name: str = "train") -> Any:
@@ -20,12 +21,13 @@ def overlap(a: Partition, b: Partition, name: str = "train") -> Any:
     from scipy.sparse import csr_array
 
     ours, theirs = a.splits[name], b.splits[name]
-    if compared_by(a, b, name) == "content":
-        keys, other_keys = _content_keys(ours, theirs)
+    if compared_by(a, b, name) == "content" and len(ours.indices) and len(theirs.indices):
+        assert ours.hashes is not None and theirs.hashes is not None
+        places = places_by_content(ours.hashes, ours.indices, theirs.hashes, theirs.indices)
     else:
-        keys, other_keys = ours.indices, theirs.indices
-    _, here, there = np.intersect1d(keys, other_keys, assume_unique=True, return_indices=True)
-    first, second = _holders(ours)[here], _holders(theirs)[there]
+        places = places_by_number(ours.indices, theirs.indices)
+    here = np.flatnonzero(places >= 0)
+    first, second = _holders(ours)[here], _holders(theirs)[places[here]]
     cells, counts = np.unique(first * b.clients + second, return_counts=True)
     shape = (a.clients, b.clients)
     return csr_array((counts, (cells // b.clients, cells % b.clients)), shape=shape)
@@ -68,18 +70,3 @@ def _rows_of(partition: Partition, name: str) -> str:
 def _holders(split: Split) -> np.ndarray:
     """[n] int64: the client of each entry of `indices`."""
     return np.repeat(np.arange(split.clients), split.sizes())
-
-
-def _content_keys(a: Split, b: Split) -> tuple[np.ndarray, np.ndarray]:
-    """[n] and [m] int64, equal where content and place among equal content are the same."""
-    hashes = np.concatenate([a.hashes, b.hashes])
-    values, codes = np.unique(hashes, return_inverse=True)
-    keys = []
-    for split, mine in ((a, codes[: len(a.indices)]), (b, codes[len(a.indices) :])):
-        order = np.lexsort((split.indices, mine))
-        ordered = mine[order]
-        rank = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
-        key = np.empty(len(ordered), dtype=np.int64)
-        key[order] = ordered + rank * len(values)
-        keys.append(key)
-    return keys[0], keys[1]

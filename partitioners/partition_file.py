@@ -15,8 +15,10 @@ from .errors import PartitionError
 from .files import plain, write_bytes
 from .histogram import LabelHistogram
 from .partition import Partition, Split
+from .seal import seal
 
 FORMAT = 1
+IMPORT = "a file of another format: import it first (partition import)"
 UNREADABLE = (  # what numpy, zipfile and zlib raise on bytes that are no such file
     *(OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, SyntaxError),
     *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
@@ -28,6 +30,7 @@ def encoded(partition: Partition) -> memoryview:
     meta = {
         "format": FORMAT,
         "checksum": partition.checksum,
+        "seal": seal(partition),
         "splits": sorted(partition.splits),
         "provenance": partition.provenance,
         "label_names": list(partition.histogram.names) if partition.histogram else [],
@@ -77,19 +80,22 @@ def read(path: Path) -> Partition:
         raise PartitionError(str(path), found, fix="make it readable") from None
     except UNREADABLE as error:
         foreign = "pickle" in str(error)  # numpy's advice would be to load it all the same
-        found = "no .npz file" if foreign else f"{type(error).__name__}: {error}"
-        raise _damaged(path, found) from error
+        if foreign:
+            raise _damaged(path, "no .npz file", fix=IMPORT) from error
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
     try:
         meta = json.loads(arrays["meta"].tobytes().decode())
         if meta["format"] != FORMAT:
             raise _damaged(path, f"format {meta['format']}", f"format {FORMAT}")
         partition = _assemble(path, arrays, meta)
+        if partition.checksum != meta["checksum"]:
+            raise _damaged(path, "its content does not match its checksum")
+        if "seal" in meta and meta["seal"] != seal(partition):  # older files have none
+            raise _damaged(path, "its content does not match its seal")
     except PartitionError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
-    if partition.checksum != meta["checksum"]:
-        raise _damaged(path, "its content does not match its checksum")
     return partition
 
 
@@ -140,7 +146,10 @@ def _check(path: Path, name: str, split: Split) -> None:
         raise _damaged(path, f"an example that is in {name} twice, or a negative index")
 
 
-def _damaged(path: Path, found: str, expected: str = "a partition saved as .npz") -> PartitionError:
-    return PartitionError(
-        str(path), f"not readable as a partition ({found})", expected, "export it again"
-    )
+def _damaged(
+    path: Path,
+    found: str,
+    expected: str = "a partition saved as .npz",
+    fix: str = "export it again",
+) -> PartitionError:
+    return PartitionError(str(path), f"not readable as a partition ({found})", expected, fix)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arguments import require_alpha, require_count, require_room
+from .arguments import require_alpha, require_count, require_generator, require_room
 from .draws import dirichlet_rows, fair_counts
 from .partition import Split
 from .repair import repair
@@ -42,6 +42,7 @@ def quantity(
 
     Raises PartitionError for a bad alpha or fewer than clients * min_size examples.
     """
+    require_generator(generator)
     alpha, examples = require_alpha(alpha), require_count("examples", examples, low=0)
     clients, min_size = require_room(examples, clients, min_size)
     shares = dirichlet_rows(np.full(clients, alpha), 1, generator)[0]

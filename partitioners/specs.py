@@ -34,6 +34,10 @@ class PartitionerSpec:
     summary: str
     paper: str
 
+    @property
+    def has_alpha(self) -> bool:
+        return any(item.name == "alpha" for item in fields(self.parameters))
+
     def read(self, settings: Mapping[str, Any]) -> Any:
         """`parameters` from a plain mapping; PartitionError for unknown, missing or bad ones."""
         known = {item.name: item for item in fields(self.parameters)}
@@ -94,7 +98,7 @@ PARTITIONERS: dict[str, PartitionerSpec] = {
         QuantityParameters,
         set(),
         "size skew, IID content: Dir(alpha * 1) over client sizes",
-        "NIID-Bench, Li et al. 2022",
+        "NIID-Bench, Li et al. 2022; FedNLP, Lin et al. 2022",
     ),
     "cluster": _spec(
         cluster,
@@ -108,7 +112,7 @@ PARTITIONERS: dict[str, PartitionerSpec] = {
         NaturalParameters,
         {"keys"},
         "one client per author, article or source, or keys grouped into fewer clients",
-        "LEAF, Caldas et al. 2018",
+        "LEAF, Caldas et al. 2018; FedNLP, Lin et al. 2022",
     ),
     "legacy_fednlp": _spec(
         legacy_fednlp,

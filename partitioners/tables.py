@@ -12,6 +12,10 @@ from .errors import PartitionError
 from .partition import Partition
 
 _ASKED = (  # provenance key, its name in a table
+    ("file", "read from"),
+    ("format", "format"),
+    ("method", "method in the file"),
+    ("rows_by", "rows known by"),
     ("dataset", "data set"),
     ("clients", "clients"),
     ("seed", "seed"),
@@ -22,6 +26,11 @@ _ASKED = (  # provenance key, its name in a table
     ("test_share", "test share follows"),
     ("data_fingerprint", "data fingerprint"),
 )
+_TEST_SHARES = {
+    "skew_label": "the labels held in train",
+    "natural_key": "the natural clients",
+    "independent": "nothing: an independent draw",
+}
 _ACHIEVED = {
     "labels": "labels held",
     "js_distance": "mean pairwise JS distance",
@@ -46,7 +55,12 @@ def summary(partition: Partition) -> list[tuple[str, str]]:
     """(what, value): what was asked, then what came out; what is not known is left out."""
     known = partition.provenance
     rows = [("partitioner", method(partition))]
-    rows += [(name, _value(known[key])) for key, name in _ASKED if known.get(key) not in (None, "")]
+    for key, name in _ASKED:
+        value = known.get(key)
+        if key == "test_share" and isinstance(value, str):
+            value = _TEST_SHARES.get(value, value)
+        if value not in (None, ""):
+            rows.append((name, str(value) if key == "seed" else _value(value)))
     sizes = partition.splits["train"].sizes()
     spread = f"{sizes.min():,} to {sizes.max():,}, mean {sizes.mean():,.1f}"
     rows += [
@@ -57,12 +71,14 @@ def summary(partition: Partition) -> list[tuple[str, str]]:
     achieved = achieved if isinstance(achieved, Mapping) else {}
     for key, value in achieved.items():
         if key == "sizes" and isinstance(value, Mapping):
-            rows.append(("Gini coefficient of sizes", _value(value.get("gini"))))
+            rows.append(("Gini coefficient of sizes", _measure(value.get("gini"))))
         elif key == "js_distance" and achieved.get("js_distance_stderr"):
-            error = _value(achieved["js_distance_stderr"])
-            rows.append((_ACHIEVED[key], f"{_value(value)} (standard error {error})"))
+            error = _measure(achieved["js_distance_stderr"])
+            rows.append((_ACHIEVED[key], f"{_measure(value)} (standard error {error})"))
+        elif key == "effective_alpha" and value is None:
+            rows.append(("effective alpha", "- (one label in all, or one example per client)"))
         elif key != "js_distance_stderr":
-            rows.append((_ACHIEVED.get(key, key.replace("_", " ")), _value(value)))
+            rows.append((_ACHIEVED.get(key, key.replace("_", " ")), _measure(value)))
     return [*rows, ("checksum", partition.checksum)]
 
 
@@ -134,9 +150,16 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
+def _measure(value: object) -> str:
+    """A number that was measured: without an exponent."""
+    if isinstance(value, float) and 0 < value < 1e-4:
+        return "below 0.0001"
+    return f"{value:,.0f}" if isinstance(value, float) and value >= 1e4 else _value(value)
+
+
 def _value(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+        return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -27,6 +27,7 @@ from .partition import Partition
 MEASURES = {"JSD": "js_distance", "TV": "total_variation", "missing": "missing_labels"}
 EXPONENTS = np.linspace(3, -3, 13)  # log10 of alpha: from nearly IID to one label per client
 STEPS = 25  # alphas closer than 1e-8 draw the same partition
+NARROW = 1e-3  # of log10 alpha: from there on, a partition that comes again ends the search
 WHERE = "target_skew"
 
 
@@ -80,17 +81,25 @@ def find_alpha(
         if now == 0:
             break
         middle = (low + high) / 2
+        narrow = high - low < NARROW
         now = excess(middle)
+        if narrow and _repeats([partition for _, _, partition in tried]):
+            break
         low, high = (low, middle) if now * before > 0 else (middle, high)
     skew, alpha, partition = min(tried, key=lambda entry: abs(entry[0] - target))
     if abs(skew - target) <= tolerance:
         return alpha, partition
     raise PartitionError(
         WHERE,
-        f"no partition within {tolerance:g} of {measure}={target:g}",
-        f"the nearest is {skew:.4f}, at alpha {alpha:.4g}",
-        "ask for that, use more clients or another seed",
+        f"no partition comes within {tolerance:g} of {measure}={target:g}: the nearest has "
+        f"{skew:.4f}, at alpha {alpha:.4g}",
+        fix="ask for that, or use more clients or another seed",
     )
+
+
+def _repeats(made: list[Partition]) -> bool:
+    """Whether the last partition was there before."""
+    return made[-1].checksum in {partition.checksum for partition in made[:-1]}
 
 
 def _require_target(measure: str, target: float, found: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arguments import require_count, require_room
+from .arguments import require_count, require_generator, require_room
 from .partition import Split
 
 
@@ -30,6 +30,7 @@ def uniform(
 
     Raises PartitionError when there are fewer than clients * min_size examples.
     """
+    require_generator(generator)
     examples = require_count("examples", examples, low=0)
     clients, min_size = require_room(examples, clients, min_size)
     return Split.from_owners(generator.permutation(np.arange(examples) % clients), clients)

@@ -60,7 +60,8 @@ def _load(entry: Path) -> Parsed | None:
                 tables[split] = pa.ipc.open_stream(source).read_all()
             if table_fingerprint(tables[split]) != expected:
                 return None
-        return Parsed(tables, meta["labels"], meta["skipped"], meta["left_out"])
+        kept = (meta[key] for key in ("labels", "skipped", "sizes", "left_out"))
+        return Parsed(tables, *kept)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException):
         return None
 
@@ -80,6 +81,7 @@ def _save(entry: Path, parsed: Parsed) -> None:
             "tables": hashes,
             "labels": parsed.labels,
             "skipped": parsed.skipped,
+            "sizes": parsed.sizes,
             "left_out": parsed.left_out,
         }
         (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")

@@ -35,6 +35,21 @@ Tables = dict[SplitName, "pyarrow.Table"]
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What the splits of a corpus were taken from.
+
+    tables: the source's splits before cuts and limits, rows ascending; with the labels of the
+        corpus. sizes: rows of each in the source, those that were left out among them.
+    train_rows: [n] int64, the rows of train that no cut took. test: the test split before a limit.
+    """
+
+    tables: Tables
+    sizes: Mapping[SplitName, int]
+    train_rows: np.ndarray
+    test: pyarrow.Table
+
+
+@dataclass(frozen=True)
 class Corpus:
     """A data set, ready for a task.
 
@@ -43,7 +58,8 @@ class Corpus:
     `fingerprint`: sha256 of the content of all splits in order, and of the labels.
     `skipped`: one line for every bad record that was left out.
     `left_out`: how many records the card's options left out, by what these have in common.
-    `limited`: whether examples of the source are missing, by a limit or as bad records.
+    `origin`: the source's own splits, which partitions count rows of.
+    `known_hashes`: what is in each example, once somebody asked (fednlp/partitions/source.py).
     """
 
     name: str
@@ -53,9 +69,10 @@ class Corpus:
     fingerprint: str
     synthetic: bool
     card: DatasetCard
+    origin: Origin
     skipped: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
-    limited: bool = False
+    known_hashes: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
 
 def load_corpus(
@@ -113,6 +130,8 @@ def load_corpus(
             tables = _with_cut(card, tables, "test", card.test)
         if "validation" not in tables:
             tables = _with_cut(card, tables, "validation", card.validation)
+    train_rows = tables["train"].column("row").to_numpy()
+    origin = Origin(parsed.tables, parsed.sizes, train_rows, tables["test"])
     tables = _limited(card, tables, limit)
     hashes = {split: table_fingerprint(tables[split]) for split in SPLITS}
     content = {"task": card.task, "labels": parsed.labels, "splits": hashes}
@@ -124,9 +143,9 @@ def load_corpus(
         fingerprint=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
         synthetic=synthetic,
         card=card,
+        origin=origin,
         skipped=tuple(parsed.skipped),
         left_out=parsed.left_out,
-        limited=bool(limit or parsed.skipped or any((card.members or {}).values())),
     )
 
 
@@ -260,7 +279,9 @@ def _joined(card: DatasetCard, members: Mapping[str, Corpus]) -> Parsed:
     left_out: Counter[str] = Counter()
     for member in members.values():
         left_out.update(member.left_out)
-    return Parsed(tables, labels if card.task in LABEL_COLUMN else [], skipped, dict(left_out))
+    sizes = {split: table.num_rows for split, table in tables.items()}
+    labels = labels if card.task in LABEL_COLUMN else []
+    return Parsed(tables, labels, skipped, sizes, dict(left_out))
 
 
 def _check_clients(card: DatasetCard, split: str, table: pyarrow.Table) -> None:

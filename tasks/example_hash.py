@@ -22,21 +22,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    import pyarrow
 
 FIELD, PART = "\x1f", "\x1e"
 
 
-def example_hashes(task: str, examples: Dataset, labels: Sequence[str]) -> np.ndarray:
-    """[N] uint64 of a split in the task's schema; `labels` name its label or tag numbers."""
+def example_hashes(task: str, examples: pyarrow.Table, labels: Sequence[str]) -> np.ndarray:
+    """[N] uint64 of a table in the task's schema; `labels` name its label or tag numbers."""
     texts = _texts(task, examples, labels)
     digests = b"".join(blake2b(text.encode(), digest_size=8).digest() for text in texts)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
-def _texts(task: str, examples: Dataset, labels: Sequence[str]) -> Iterable[str]:
+def _texts(task: str, examples: pyarrow.Table, labels: Sequence[str]) -> Iterable[str]:
     def column(name: str) -> list:
-        return examples.data.column(name).to_pylist()
+        return examples.column(name).to_pylist()
 
     if task == "text_classification":
         for text, label in zip(column("text"), column("label"), strict=True):

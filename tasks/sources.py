@@ -283,4 +283,4 @@ def _generated(card: DatasetCard, sizes: Mapping[str, int]) -> Parsed:
         except TypeError as error:
             raise DataError(f"dataset {card.name} synthetic.options", str(error)) from None
         tables[split] = schema_table(card, [(f"{name} {split}", row) for row in rows])
-    return Parsed(tables, labels, [])
+    return Parsed(tables, labels, [], {split: sizes[split] for split in card.source_splits})

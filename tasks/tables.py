@@ -28,11 +28,13 @@ class Parsed:
 
     skipped: one line for every bad record that was left out.
     left_out: how many records the card's options left out, by what these have in common.
+    sizes: rows of every split in the source, those that were left out among them.
     """
 
     tables: dict[SplitName, pyarrow.Table]
     labels: list[str]
     skipped: list[str]
+    sizes: dict[SplitName, int]
     left_out: dict[str, int] = field(default_factory=dict)
 
 
@@ -56,7 +58,7 @@ def encoded_tables(
     numbers = _Numbers(card)
     skipped: list[str] = []
     left_out: Counter[str] = Counter()
-    tables = {}
+    tables, sizes = {}, {}
     for split, source in records.items():
         builder = _Builder(card, numbers)
         for record in source:
@@ -73,14 +75,14 @@ def encoded_tables(
                     raise _beyond(error, skip_bad) from None
                 builder.row += 1
                 skipped.append(str(error))
-        tables[split] = builder.table()
+        tables[split], sizes[split] = builder.table(), builder.row
         if not tables[split].num_rows:
             raise DataError(f"dataset {card.name} split {split}", "no examples", "at least one")
     if card.task not in LABEL_COLUMN:
-        return Parsed(tables, [], skipped, dict(left_out))
+        return Parsed(tables, [], skipped, sizes, dict(left_out))
     labels, order = numbers.ordered()
     tables = {split: renumbered(card.task, table, order) for split, table in tables.items()}
-    return Parsed(tables, labels, skipped, dict(left_out))
+    return Parsed(tables, labels, skipped, sizes, dict(left_out))
 
 
 def _beyond(error: DataError, skip_bad: int) -> DataError:

@@ -6,7 +6,7 @@ partition's seed is its own, so all run seeds share one split unless a suite var
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from partitioners import (
     text_features,
 )
 from partitioners.partition import Partition
+from partitioners.ranges import ranges
 from partitioners.streams import stream
 from partitioners.test_share import share_by_label
 from tasks.data import Corpus
@@ -142,24 +143,43 @@ def stored_file(path: Path) -> Path:
 
 def _stored(path: Path, corpus: Corpus, task: Task) -> Partition:
     """A partition from a file or folder, measured anew where it lost examples."""
-    found = fitted(Partition.load(path), corpus, str(path))
-    if not (found.to_validation or found.left_out):
+    stored = Partition.load(path)
+    found = fitted(stored, corpus, str(path))
+    _require_examples(found.partition, stored, str(path))
+    if not found.lost:
         return found.partition
     partition = measured(found.partition, corpus, task)
-    partition.provenance["lost"] = {
-        "to_validation": found.to_validation,
-        "left_out": found.left_out,
-    }
+    partition.provenance["lost"] = asdict(found.lost)
     return partition
 
 
+def _require_examples(partition: Partition, stored: Partition, where: str) -> None:
+    """Raises UserError unless every client can train on something."""
+    empty = np.flatnonzero(partition.splits["train"].sizes() == 0)
+    if not len(empty):
+        return
+    who = f"client {empty[0]} has" if len(empty) == 1 else f"clients {ranges(empty, 10)} have"
+    fix = "load the data that it was made for: the same card, cuts and limits"
+    if stored.splits["train"].sizes()[empty[0]] == 0:
+        fix = "number the clients without gaps from 0"
+        if "exported" in stored.provenance:
+            fix = "export it again without --clients"
+    raise UserError(where, f"{who} no train example", "at least one for each in a run", fix)
+
+
+def skew_kind(partition: Partition, corpus: Corpus) -> str:
+    """What counts as the class: what the partition was measured by, else what the card says."""
+    known = partition.provenance.get("skew")
+    return known if known in (*SKEW_KINDS[corpus.task], "cluster") else corpus.card.skew
+
+
 def measured(partition: Partition, corpus: Corpus, task: Task) -> Partition:
-    """The same shares of loaded examples, measured by the card's skew labels.
+    """The same shares of loaded examples, measured by their skew labels.
 
     Where nothing of `test` is given out, every client gets the share that its train labels ask for.
     """
     train, test = corpus.splits["train"], corpus.splits["test"]
-    kind = corpus.card.skew
+    kind = skew_kind(partition, corpus)
     if kind == "cluster":
         texts = _features(PartitionConfig(), task.texts(train), task.texts(test))
         train_labels, test_labels, names = *_clusters(texts, 0), None

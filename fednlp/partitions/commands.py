@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,9 +46,13 @@ def make(
     alpha: Annotated[
         float | None, typer.Option(help="concentration, of a Dirichlet family")
     ] = None,
-    seed: Annotated[int, typer.Option(help="of the split alone")] = 0,
-    min_size: Annotated[int, typer.Option(help="examples that every client has")] = 1,
-    held_out: Annotated[float, typer.Option(help="share of clients that never train")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="of the split alone; default 0")] = None,
+    min_size: Annotated[
+        int | None, typer.Option(help="examples that every client has; default 1")
+    ] = None,
+    held_out: Annotated[
+        float | None, typer.Option(help="share of clients that never train; default 0")
+    ] = None,
     skew: Annotated[str | None, typer.Option(help="what counts as the class")] = None,
     target_skew: Annotated[
         str | None, typer.Option(help="find the alpha that gives it, e.g. JSD=0.4 (TV, missing)")
@@ -55,39 +60,44 @@ def make(
 ) -> None:
     """Make a partition, and tell what was asked for and what came out."""
     from fednlp.partitions import folder
+    from partitioners.target_skew import parse_target
 
+    target = None if target_skew is None else parse_target(target_skew)
     folder.require_new(out)
     section = {
         "name": partitioner, "clients": clients, "alpha": alpha, "seed": seed,
         "min_size": min_size, "held_out": held_out, "skew": skew,
     }  # fmt: skip
-    if target_skew is None:
+    if target is None:
         made = folder.make(folder.request(dataset, section, overrides or []))
     else:
-        made = _with_skew(dataset, section, overrides or [], target_skew)
+        made = _with_skew(dataset, section, overrides or [], *target)
     folder.write(made, out)
     _print_summary(made)
+    _print_clients(made)
     console.print(f"partition: {out}", highlight=False, soft_wrap=True)
 
 
 def _with_skew(
-    dataset: str, section: dict[str, Any], overrides: list[str], target: str
+    dataset: str, section: dict[str, Any], overrides: list[str], measure: str, value: float
 ) -> Partition:
     from fednlp.partitions import folder
-    from partitioners.target_skew import find_alpha, parse_target
+    from partitioners.target_skew import MEASURES, find_alpha
 
     if section["alpha"] is not None:
         raise UserError("--alpha", "stands beside --target-skew, which finds it", fix="drop one")
-    measure, value = parse_target(target)
+    folder.require_alpha(section["name"], "--target-skew")
+    asked, key = {"alpha": "--target-skew"}, MEASURES[measure]
 
     def at(alpha: float) -> Partition:
-        made = folder.make(folder.request(dataset, {**section, "alpha": alpha}, overrides))
-        distance = made.provenance["achieved"]["js_distance"]
-        console.print(f"alpha {alpha:.4g}: js distance {distance:.3f}", highlight=False)
+        made = folder.make(folder.request(dataset, {**section, "alpha": alpha}, overrides, asked))
+        skew = made.provenance["achieved"][key]
+        told = f"alpha {alpha:.5g}: {key.replace('_', ' ')} {skew:.3f}"
+        console.print(told, highlight=False)
         return made
 
     alpha, made = find_alpha(at, measure, value)
-    console.print(f"alpha {alpha:.6g} gives {target}", highlight=False)
+    console.print(f"alpha {alpha:.6g} gives {measure}={value:g}", highlight=False)
     made.provenance["target_skew"] = {"measure": measure, "target": value}
     return made
 
@@ -107,17 +117,10 @@ def show(
     from fednlp.results.files import refuse_link
     from partitioners import Partition
     from partitioners.plots import plot_distances, plot_labels, plot_sizes
-    from partitioners.tables import client_rows
 
     path = stored_file(folder)
     stored = Partition.load(path)
-    chosen = (
-        client_numbers(clients, stored.clients) if clients else range(min(stored.clients, MOST))
-    )
-    _print_summary(stored)
-    console.print(client_table(client_rows(stored, chosen, top)))
-    if len(chosen) < stored.clients and not clients:
-        console.print(f"the first {MOST} of {stored.clients} clients; --clients names others")
+    chosen = client_numbers(clients, stored.clients) if clients else None
     target = plots or path.parent / "plots"
     if plots is None:  # where a link leads, nobody named
         refuse_link(target, "a directory for plots")
@@ -126,6 +129,8 @@ def show(
         if stored.histogram is not None:
             plot_labels(stored, place / "labels")
             plot_distances(stored, place / "distances")
+    _print_summary(stored)
+    _print_clients(stored, chosen, top)
     console.print(f"plots: {target}", highlight=False, soft_wrap=True)
 
 
@@ -163,9 +168,9 @@ def compare(
 def sweep(
     dataset: Dataset,
     partitioners: Annotated[str, typer.Option(help="names with commas, each with an alpha")],
+    clients: Annotated[int, typer.Option(help="number of clients")],
     out: NewFolder,
     overrides: Overrides = None,
-    clients: Annotated[int | None, typer.Option(help="number of clients")] = None,
     alphas: Annotated[
         str, typer.Option(help="numbers with commas")
     ] = "0.01,0.03,0.1,0.3,1,3,10,30,100",
@@ -239,6 +244,34 @@ def _print_summary(partition: Partition) -> None:
     from partitioners.tables import summary
 
     console.print(pair_table(summary(partition)))
+    achieved = partition.provenance.get("achieved")
+    left = achieved.get("test_unassigned") if isinstance(achieved, dict) else None
+    if isinstance(left, int) and left:
+        given = len(partition.splits["test"].indices)
+        console.print(
+            f"{left:,} of {left + given:,} test examples are in no client's share: no client has "
+            "their class or author in train"
+            + ("; no client can be scored on data of its own" if not given else ""),
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _print_clients(partition: Partition, chosen: list[int] | None = None, top: int = 5) -> None:
+    """Sizes and the largest labels of the chosen clients, else of the first ones."""
+    from fednlp.partitions.natural_clients import natural_clients, without_names
+    from partitioners.tables import client_rows
+
+    listed = range(min(partition.clients, MOST)) if chosen is None else chosen
+    try:
+        called = natural_clients(partition, listed, "the partition")
+    except ValueError as error:
+        called = None
+        console.print(without_names(error), markup=False, highlight=False, soft_wrap=True)
+    console.print(client_table(client_rows(partition, listed, top), called))
+    if chosen is None and len(listed) < partition.clients:
+        told = f"the first {MOST} of {partition.clients} clients; `show --clients` names others"
+        console.print(told, highlight=False)
 
 
 @app.command("import")
@@ -255,21 +288,51 @@ def import_(
     """Read a partition of another program, check it against the data, and keep it."""
     from fednlp.experiment import Experiment
     from fednlp.partitions import folder as folders
-    from fednlp.partitions.exchange import adopted
-    from fednlp.partitions.rows import source_sizes
+    from fednlp.partitions.exchange import adopted, source_examples
+    from fednlp.partitions.source import source_sizes
     from partitioners.formats import import_partition
+    from partitioners.formats.importing import form_of
 
     folders.require_new(out)
-    config = (
-        folders.request(dataset, {"name": "uniform", "clients": 1}, overrides or [])
-        if dataset
-        else None
-    )
-    sizes = source_sizes(Experiment(config).corpus) if config else None
-    foreign = import_partition(file, form, method=method, sizes=sizes)
+    form = form_of(file, form).name
+    folders.require_data_overrides(overrides or [])
+    config = folders.request(dataset, folders.NO_PARTITION, overrides or []) if dataset else None
+    sizes = contents = None
+    if config is not None:
+        corpus = Experiment(config).corpus
+        sizes, contents = source_sizes(corpus), partial(source_examples, corpus)
+    foreign = import_partition(file, form, method=method, sizes=sizes, examples=contents)
     if config is None:
-        config = folders.made_with(foreign, str(file))
-    kept = adopted(foreign, config, str(file))
-    folders.write(folders.with_data(kept, config), out)
+        config = folders.made_with(foreign, str(file), overrides or [])
+    kept, lost = adopted(foreign, Experiment(config), str(file))
+    made = folders.kept_section(foreign, config) if kept is foreign else None
+    kept = folders.with_data(kept, config, made)
+    folders.write(kept, out)
+    console.print(f"read: {file} as {form}", highlight=False, soft_wrap=True)
     _print_summary(kept)
+    if kept.provenance.get("rows_by") == "number":
+        console.print(
+            "the order of its rows is not checked: it says nothing of what is in them",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if lost:
+        console.print(f"examples that no client has here: {lost}", highlight=False, soft_wrap=True)
+    _print_empty(kept)
     console.print(f"partition: {out}", highlight=False, soft_wrap=True)
+
+
+def _print_empty(partition: Partition) -> None:
+    """Which clients hold no train example; a run takes none of them."""
+    import numpy as np
+
+    from partitioners.ranges import ranges
+
+    empty = np.flatnonzero(partition.splits["train"].sizes() == 0)
+    if len(empty):
+        console.print(
+            f"clients without a train example, which a run refuses: {ranges(empty, 10)} "
+            f"({len(empty)} of {partition.clients}; numbers begin with 0)",
+            highlight=False,
+            soft_wrap=True,
+        )

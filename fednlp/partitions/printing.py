@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,6 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from fednlp.errors import UserError
+from partitioners.short_names import distinct, printable
+
+WHO = 40  # characters for what the data call a client
 
 
 def pair_table(rows: Iterable[tuple[str, str]]) -> Table:
@@ -23,18 +26,28 @@ def pair_table(rows: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def client_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """One line per client of `partitioners.tables.client_rows`."""
+def client_table(rows: Iterable[Mapping[str, Any]], called: Sequence[str] | None = None) -> Table:
+    """One line per client of `partitioners.tables.client_rows`.
+
+    called: what the data call each of them, if it is told.
+    """
+    rows = list(rows)
+    names = list(dict.fromkeys(name for row in rows for name, _ in row["top"] or ()))
+    short = dict(zip(names, distinct(names), strict=True))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("client", "train", "test", "labels"):
         table.add_column(name, justify="right")
+    if called is not None:
+        table.add_column("who")
     table.add_column("largest labels")
-    for row in rows:
-        top = ", ".join(f"{name} {count}" for name, count in row["top"] or ())
-        sizes = [str(row["sizes"].get(split, "-")) for split in ("train", "test")]
+    for place, row in enumerate(rows):
+        top = ", ".join(f"{short[name]} {count:,}" for name, count in row["top"] or ())
+        held = (row["sizes"].get(split) for split in ("train", "test"))
+        sizes = ["-" if size is None else f"{size:,}" for size in held]
         client = f"{row['client']}{' held out' if row['held_out'] else ''}"
         labels = "-" if row["labels"] is None else str(row["labels"])
-        table.add_row(client, *sizes, labels, escape(top))
+        who = [] if called is None else [escape(printable(called[place], WHO))]
+        table.add_row(client, *sizes, labels, *who, escape(top))
     return table
 
 
@@ -53,8 +66,8 @@ def client_numbers(text: str, clients: int) -> list[int]:
 
 
 def numbers(text: str, where: str, kind: Callable[[str], Any]) -> list[Any]:
-    """`0.1,1,10` as numbers of a kind; UserError names the option."""
+    """`0.1,1,10` as numbers of a kind, each once; UserError names the option."""
     try:
-        return [kind(part) for part in text.split(",")]
+        return list(dict.fromkeys(kind(part) for part in text.split(",")))
     except ValueError:
         raise UserError(where, f"found '{text:.80}'", "numbers with commas") from None

@@ -7,44 +7,25 @@ writes rows, `fitted` finds their examples again, and says which it left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from fednlp.errors import UserError
+from fednlp.partitions.source import (
+    SHARED,
+    hashes,
+    located,
+    rows,
+    source_rows,
+    source_sizes,
+    source_split,
+)
 from partitioners.partition import Partition, Split
+from partitioners.row_lookup import places_by_number
 from tasks.data import Corpus
-from tasks.example_hash import example_hashes
-from tasks.schema import SPLITS
-
-SHARED = ("train", "test")  # the splits that clients have shares of
-
-
-def source_split(corpus: Corpus, split: str) -> str:
-    """The split of the source whose rows the examples of a split count."""
-    return split if split in corpus.card.source_splits else "train"
-
-
-def rows(corpus: Corpus, split: str) -> np.ndarray:
-    """[N] int64: the source row of each loaded example."""
-    return corpus.splits[split].data.column("row").to_numpy()
-
-
-def source_sizes(corpus: Corpus) -> dict[str, int]:
-    """Per split that clients have shares of: rows of its source split, up to the last one loaded.
-
-    The examples of a test split cut from train count rows of train.
-    """
-    sizes: dict[str, int] = {}
-    for split in SPLITS:
-        of = source_split(corpus, split)
-        sizes[of] = max(sizes.get(of, 0), int(rows(corpus, split).max()) + 1)
-    return {name: sizes[source_split(corpus, name)] for name in SHARED}
-
-
-def hashes(corpus: Corpus, split: str) -> np.ndarray:
-    """[N] uint64: what is in each loaded example."""
-    return example_hashes(corpus.task, corpus.splits[split], corpus.labels)
 
 
 def portable(partition: Partition, corpus: Corpus) -> Partition:
@@ -63,25 +44,75 @@ def portable(partition: Partition, corpus: Corpus) -> Partition:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A stored partition in terms of the loaded examples, and what it has lost of `train`.
+class Lost:
+    """Examples of a stored partition that no client has here, by what became of them.
 
-    to_validation: examples that are in the validation split here; left_out: ones that a limit or
-    `skip_bad` left out.
+    to_validation, to_test: train examples that are in these splits here; left_out: ones that a
+    limit or `skip_bad` left out; test_left_out: the same of test.
     """
 
-    partition: Partition
     to_validation: int = 0
+    to_test: int = 0
     left_out: int = 0
+    test_left_out: int = 0
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Lost:
+        """From `provenance["lost"]`, which may be of an older file."""
+        known = ((item.name, plain.get(item.name, 0)) for item in fields(cls))
+        return cls(**{name: count for name, count in known if isinstance(count, int)})
+
+    def __bool__(self) -> bool:
+        return any((self.to_validation, self.to_test, self.left_out, self.test_left_out))
+
+    def __str__(self) -> str:
+        told = {
+            "in the validation split": self.to_validation,
+            "in the test split": self.to_test,
+            "left out": self.left_out,
+            "of test left out": self.test_left_out,
+        }
+        return ", ".join(f"{count} {what}" for what, count in told.items() if count)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A stored partition in terms of the loaded examples, and what it has lost on the way."""
+
+    partition: Partition
+    lost: Lost
 
 
 def fitted(stored: Partition, corpus: Corpus, where: str) -> Fitted:
     """The stored shares as indices of the loaded examples.
 
     Raises:
-        UserError: the file counts other rows, holds an example that is not in the data, or leaves
-            a client without one.
+        UserError: the file counts other rows, or holds an example that is not in the data.
     """
+    require_rows_of(stored, corpus, where)
+    same = stored.provenance.get("data_fingerprint") == corpus.fingerprint
+    splits: dict[str, Split] = {}
+    lost: dict[str, int] = {}
+    for name in SHARED:
+        split = stored.splits[name]
+        places = located(split, corpus, name, same, where)
+        absent = np.flatnonzero(places < 0)
+        numbers = source_rows(corpus, name)
+        _require_known(split, absent, numbers, corpus, where)
+        positions = np.where(places < 0, -1, places_by_number(numbers[places], rows(corpus, name)))
+        if name == "train":
+            gone = numbers[places[(positions < 0) & (places >= 0)]]
+            lost = {**_whereabouts(gone, corpus), "absent": len(absent)}
+        else:
+            lost["test_left_out"] = int((positions < 0).sum())
+        splits[name] = _kept(split, positions)
+    lost["left_out"] += lost.pop("absent")
+    partition = Partition(splits, stored.provenance, stored.held_out, stored.histogram)
+    return Fitted(partition, Lost(**lost))
+
+
+def require_rows_of(stored: Partition, corpus: Corpus, where: str) -> None:
+    """Raises UserError unless it says that it counts rows of the splits that the data set has."""
     counted = stored.provenance.get("rows_of")
     if not isinstance(counted, dict) or set(SHARED) - set(stored.splits):
         raise UserError(
@@ -97,96 +128,37 @@ def fitted(stored: Partition, corpus: Corpus, where: str) -> Fitted:
                 f"its {name} shares count rows of {counted.get(name)}",
                 f"rows of {source_split(corpus, name)}, as {corpus.name} has them",
             )
-    same = stored.provenance.get("data_fingerprint") == corpus.fingerprint
-    splits: dict[str, Split] = {}
-    lost = (0, 0)
-    for name in SHARED:
-        positions = _positions(stored.splits[name], corpus, name, same, where)
-        missing = np.flatnonzero(positions < 0)
-        if name == "train":
-            lost = _explained(stored.splits[name], missing, corpus, where)
-        elif len(missing) and not corpus.limited:
-            raise _foreign(stored.splits[name], missing[0], corpus, where)
-        splits[name] = _kept(stored.splits[name], positions)
-    empty = np.flatnonzero(splits["train"].sizes() == 0)
-    if len(empty):
+
+
+def _require_known(
+    split: Split, absent: np.ndarray, numbers: np.ndarray, corpus: Corpus, where: str
+) -> None:
+    """UserError for an example that is not in the source, unless a bad record stands in its row."""
+    if not len(absent):
+        return
+    other = np.flatnonzero(places_by_number(split.indices[absent], numbers) >= 0)
+    if len(other) or len(absent) > len(corpus.skipped):
+        first = absent[other[0]] if len(other) else absent[0]
         raise UserError(
             where,
-            f"client {empty[0]} has no example left"
-            + (f", nor have {len(empty) - 1} more" if len(empty) > 1 else ""),
-            "at least one for each",
-            "load the data that it was made for: the same card, cuts and limits",
+            f"was made for other data: the example of its row {split.indices[first]} is not in "
+            f"{corpus.name}",
+            f"data of fingerprint {corpus.fingerprint[:12]}...",
+            "use the same card and source, or make the partition again",
         )
-    partition = Partition(splits, stored.provenance, stored.held_out, stored.histogram)
-    return Fitted(partition, *lost)
 
 
-def _positions(split: Split, corpus: Corpus, name: str, same: bool, where: str) -> np.ndarray:
-    """[n] int64: where each stored example lies in the loaded split, -1 where it does not."""
-    numbers = rows(corpus, name)
-    order = np.argsort(numbers, kind="stable")
-    places = np.searchsorted(numbers[order], split.indices)
-    places = order[np.minimum(places, len(order) - 1)]
-    found = numbers[places] == split.indices
-    if same:
-        if not found.all():
-            raise UserError(
-                where, f"{name} rows that its own data does not have", fix="make it anew"
-            )
-        return places
-    if split.hashes is None:
-        known = str(corpus.fingerprint)[:12]
-        raise UserError(
-            where,
-            "was made for other data and holds no hashes of its examples",
-            f"data of fingerprint {known}...",
-            "use the same card, source and limits, or make the partition again",
-        )
-    ours = hashes(corpus, name)
-    if (ours[places[found]] == split.hashes[found]).all():
-        return np.where(found, places, -1)
-    return _by_content(split, ours, numbers)
-
-
-def _by_content(split: Split, ours: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Positions by content alone, for data in another order.
-
-    The k-th of several equal examples, in row order, is the k-th of them there.
-    """
-    assert split.hashes is not None
-    theirs = np.lexsort((split.indices, split.hashes))
-    mine = np.lexsort((numbers, ours))
-    wanted, have = split.hashes[theirs], ours[mine]
-    rank = np.arange(len(wanted)) - np.searchsorted(wanted, wanted)
-    places = np.searchsorted(have, wanted) + rank
-    inside = np.minimum(places, len(have) - 1)
-    found = (places < len(have)) & (have[inside] == wanted)
-    positions = np.full(len(wanted), -1, dtype=np.int64)
-    positions[theirs] = np.where(found, mine[inside], -1)
-    return positions
-
-
-def _explained(split: Split, missing: np.ndarray, corpus: Corpus, where: str) -> tuple[int, int]:
-    """How many of the missing are in the validation split, and how many a limit left out."""
-    if not len(missing):
-        return 0, 0
-    assert split.hashes is not None
-    held = np.zeros(len(missing), dtype=bool)
-    if source_split(corpus, "validation") == "train":
-        held = np.isin(split.hashes[missing], hashes(corpus, "validation"))
-    if not held.all() and not corpus.limited:
-        raise _foreign(split, missing[~held][0], corpus, where)
-    return int(held.sum()), int((~held).sum())
-
-
-def _foreign(split: Split, place: int, corpus: Corpus, where: str) -> UserError:
-    return UserError(
-        where,
-        f"was made for other data: the example of its row {split.indices[place]} is not in "
-        f"{corpus.name}",
-        f"data of fingerprint {corpus.fingerprint[:12]}...",
-        "use the same card, source and limits, or make the partition again",
-    )
+def _whereabouts(gone: np.ndarray, corpus: Corpus) -> dict[str, int]:
+    """What became of rows of train that are in the source and not loaded."""
+    cut = ~np.isin(gone, corpus.origin.train_rows)
+    to_test = np.zeros(len(gone), dtype=bool)
+    if source_split(corpus, "test") == "train":
+        to_test = cut & np.isin(gone, source_rows(corpus, "test"))
+    return {
+        "to_validation": int((cut & ~to_test).sum()),
+        "to_test": int(to_test.sum()),
+        "left_out": int((~cut).sum()),
+    }
 
 
 def _kept(split: Split, positions: np.ndarray) -> Split:

@@ -20,7 +20,7 @@ COLUMNS = ("js_distance", "total_variation", "missing_labels", "effective_alpha"
 def measured_sweep(
     dataset: str,
     partitioners: Sequence[str],
-    clients: int | None,
+    clients: int,
     alphas: Sequence[float],
     seeds: Sequence[int],
     overrides: list[str],
@@ -31,9 +31,14 @@ def measured_sweep(
     Raises:
         UserError: what a run with one of these partitions would be refused for, before any is made.
     """
+    for name in partitioners:
+        folder.require_alpha(name, "--partitioners")
     requests = [
         (name, alpha, folder.request(
-            dataset, {"name": name, "clients": clients, "alpha": alpha, "seed": seed}, overrides
+            dataset,
+            {"name": name, "clients": clients, "alpha": alpha, "seed": seed},
+            overrides,
+            {"name": "--partitioners", "alpha": "--alphas", "seed": "--seeds"},
         ))
         for name in partitioners for alpha in alphas for seed in seeds
     ]  # fmt: skip
@@ -50,7 +55,7 @@ def measured_sweep(
     return points
 
 
-def write_sweep(points: Mapping[str, Any], dataset: str, clients: int | None, out: Path) -> None:
+def write_sweep(points: Mapping[str, Any], dataset: str, clients: int, out: Path) -> None:
     """sweep.csv, sweep.png and sweep.svg in a new folder."""
 
     def fill(place: Path) -> None:

@@ -13,8 +13,15 @@ from fednlp.config import RunConfig
 from fednlp.errors import is_user_error
 from fednlp.experiment import Experiment
 from fednlp.partitions import folder
-from fednlp.partitions.build import FILE, stored_file
-from fednlp.partitions.rows import fitted, rows
+from fednlp.partitions.build import FILE, measured, skew_kind, stored_file
+from fednlp.partitions.measures import (
+    first_difference,
+    unlike_histograms,
+    unlike_measures,
+    unlike_provenance,
+)
+from fednlp.partitions.rows import fitted
+from fednlp.partitions.source import rows, source_sizes
 from partitioners import Partition
 from tasks.plain_files import kind_of, read_plain
 
@@ -61,11 +68,17 @@ def verify(path: Path) -> Iterator[Finding]:
         return
     shares = found.partition.splits
     given = ", ".join(f"{len(shares[s].indices)} of {len(rows(corpus, s))} {s}" for s in shares)
-    yield Finding("examples", not (found.to_validation or found.left_out), f"{given} given out")
-    if stored.provenance["made_with"]["partition"] is None:
-        yield Finding("draw", True, "not made here: there is nothing to draw again")
-    else:
-        yield _drawn_again(stored, config)
+    told = f"{given} given out" + (f"; {found.lost}" if found.lost else "")
+    yield Finding("examples", not found.lost, told)
+    if stored.provenance["made_with"]["partition"] is not None:
+        yield from _made_again(stored, config)
+        return
+    sizes = first_difference(
+        stored.provenance.get("source_sizes"), source_sizes(corpus), "source_sizes"
+    )
+    yield Finding("sizes of the source", not sizes, sizes)
+    yield _measured_again(stored, found.partition, experiment)
+    yield Finding("draw", True, "not made here: there is nothing to draw again")
 
 
 def _readable(stored: Partition, path: Path) -> Finding:
@@ -89,6 +102,9 @@ def _disjoint(stored: Partition) -> Finding:
 def _sums(stored: Partition) -> Finding:
     """Sizes, label counts and the measures told, against each other."""
     sizes = stored.splits["train"].sizes()
+    clients = stored.provenance.get("clients", len(sizes))
+    if clients != len(sizes):
+        return Finding("sums", False, f"{len(sizes)} clients, told {clients}")
     told = stored.provenance.get("achieved", {})
     if stored.histogram is not None:
         counted = np.bincount(
@@ -108,8 +124,28 @@ def _sums(stored: Partition) -> Finding:
     return Finding("sums", True, f"{sizes.sum()} examples, {len(sizes)} clients")
 
 
-def _drawn_again(stored: Partition, config: RunConfig) -> Finding:
+def _measured_again(stored: Partition, in_run: Partition, experiment: Experiment) -> Finding:
+    """What an imported partition says of its shares. Clusters are others for every seed."""
+    name = "measures"
+    if skew_kind(stored, experiment.corpus) == "cluster":
+        return Finding(name, True, "by clusters that are not made again")
+    again = measured(in_run, experiment.corpus, experiment.task)
+    told = stored.provenance.get("achieved")
+    unlike = unlike_measures(told, again.provenance["achieved"])
+    unlike = unlike or unlike_histograms(stored.histogram, again.histogram)
+    return Finding(name, not unlike, unlike)
+
+
+def _made_again(stored: Partition, config: RunConfig) -> Iterator[Finding]:
     made = folder.make(config)
+    yield _drawn_again(stored, made)
+    unlike = next(unlike_provenance(stored, made), "")
+    yield Finding("provenance", not unlike, unlike)
+    counts = unlike_histograms(stored.histogram, made.histogram)
+    yield Finding("label counts", not counts, counts)
+
+
+def _drawn_again(stored: Partition, made: Partition) -> Finding:
     if made.checksum == stored.checksum:
         return Finding("draw", True, "identical")
     if made.clients != stored.clients:

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from fednlp.errors import UserError
+from partitioners.files import advice
 from tasks.plain_files import read_plain
 
 START_AGAIN = "delete the run folder and run again"
@@ -38,12 +39,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def not_written(path: Path, error: OSError) -> UserError:
     """The one line for a file that the system does not let us write."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return UserError(
-        str(path),
-        f"cannot be written ({error.strerror or error})",
-        fix="free space and run the same command again" if full else "make it writable",
-    )
+    found = f"cannot be written ({error.strerror or error})"
+    return UserError(str(path), found, fix=advice(error))
 
 
 def mode_of(path: Path) -> int | None:

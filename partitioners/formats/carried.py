@@ -10,7 +10,6 @@ damaged or edited after its export is refused instead of read wrongly.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,27 +21,11 @@ import numpy as np
 from ..errors import PartitionError
 from ..histogram import LabelHistogram
 from ..partition import Partition
+from ..seal import seal
 from .shares import MOST_CLIENTS, Rows, decoding, flat_numbers, make_splits
 
 KEY = "fednlp_partition"
 VERSION = 1
-
-
-def seal(partition: Partition) -> str:
-    """sha256 (hex) over all that a partition is; `checksum` covers its shares only."""
-    histogram = partition.histogram
-    names = list(histogram.names) if histogram else None
-    plain = [partition.checksum, partition.provenance, names]
-    digest = hashlib.sha256(json.dumps(plain, sort_keys=True, allow_nan=False).encode())
-    arrays = [(name, split.hashes) for name, split in sorted(partition.splits.items())]
-    if histogram:
-        arrays += [("offsets", histogram.offsets), ("labels", histogram.labels)]
-        arrays += [("counts", histogram.counts)]
-    for name, array in arrays:
-        if array is not None and len(array):  # no hashes of no examples is as good as none
-            digest.update(f"{name}:{len(array)};".encode())
-            digest.update(np.ascontiguousarray(array, dtype=f"<{array.dtype.kind}8").tobytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -61,8 +44,12 @@ class Carried:
     @classmethod
     def parse(cls, where: Path, form: str, text: bytes | str) -> Carried:
         """From JSON text; PartitionError says what is wrong with it."""
-        with decoding(where, form):
+        try:
             found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            said = " ".join(str(error).split())[:120]
+            found = f"the JSON of a {form} partition is damaged ({said})"
+            raise PartitionError(str(where), found, fix="export it again") from None
         return cls.check(str(where), found)
 
     @classmethod
@@ -78,7 +65,9 @@ class Carried:
         for key, kind in kinds.items():
             value = found.get(key, ...)
             if not isinstance(value, kind) or isinstance(value, bool):
-                raise PartitionError(where, f"{key} is missing or of the wrong kind")
+                raise PartitionError(
+                    where, f"{key} is missing or of the wrong kind", fix="export it again"
+                )
         clients, held_out = found["clients"], flat_numbers(where, "held_out", [found["held_out"]])
         if not 1 <= clients <= MOST_CLIENTS:
             raise PartitionError(where, f"{clients} clients", f"1 to {MOST_CLIENTS:,}")

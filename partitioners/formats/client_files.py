@@ -4,8 +4,8 @@
     DIR/test/client_00007.parquet     columns of the examples where they are given
     DIR/partition.json                all else
 
-A folder of others needs `DIR/train/client_NUMBER.parquet` with a column index. Parquet takes about
-half a millisecond to write a file and a tenth to read it: 100,000 clients take minutes.
+A folder of others needs `DIR/train/client_NUMBER.parquet` with a column index. Every client costs
+two files: 100,000 clients take some 20 seconds to write and 40 to read.
 """
 
 from __future__ import annotations
@@ -97,4 +97,6 @@ def _rows(folder: Path) -> Rows:
     return Rows(np.concatenate(clients), np.concatenate(indices), content)
 
 
-FORMAT = Format("client_files", "one Parquet file per client and split", write, read, (), "may")
+FORMAT = Format(
+    "client_files", "one Parquet file per client and split", write, read, (), "may", ("pyarrow",)
+)

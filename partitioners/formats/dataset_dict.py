@@ -105,4 +105,12 @@ def _plain(name: object) -> bool:
     return isinstance(name, str) and Path(name).name == name
 
 
-FORMAT = Format("dataset_dict", "a Hugging Face DatasetDict on disk", write, read, (), "must")
+FORMAT = Format(
+    "dataset_dict",
+    "a Hugging Face DatasetDict on disk",
+    write,
+    read,
+    examples="must",
+    libraries=("pyarrow",),
+    to_write=("datasets",),
+)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import PartitionError
+from ..files import staged
 from ..histogram import LabelHistogram
+from ..libraries import require_libraries
 from ..partition import Partition, Split
+from ..ranges import ranges
 from .format import Export
 from .formats import FORMATS, find_format
 
@@ -44,6 +45,7 @@ def export_partition(
             system that does not let it be written.
     """
     spec, target = find_format(form), Path(target)
+    require_libraries(f"format {form}", *spec.libraries, *spec.to_write)
     try:
         json.dumps(partition.provenance, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -122,7 +124,7 @@ def _restricted(
             histogram.counts[kept],
             histogram.names,
         )
-    said = f"clients {_ranges(chosen)} of {partition.clients}"
+    said = f"clients {ranges(chosen)} of {partition.clients}"
     provenance = {**partition.provenance, "exported": said}
     held_out = partition.held_out[wanted[partition.held_out]]
     only = Partition(splits, provenance, held_out, histogram)
@@ -133,28 +135,14 @@ def _offsets(offsets: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.where(wanted, np.diff(offsets), 0))])
 
 
-def _ranges(numbers: np.ndarray) -> str:
-    """`0-9, 12` of ascending numbers."""
-    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-
-
 def _publish(target: Path, write: Callable[[Path], None]) -> list[Path]:
     """Writes into a temporary folder beside the target and renames what came to be there."""
     _refuse_existing([target])
-    stage = target.parent / f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
-    try:
-        stage.mkdir(parents=True)
+    with staged(target) as stage:
         write(stage / target.name)
         made = [target.parent / path.name for path in sorted(stage.iterdir())]
         _refuse_existing(made)
         _rename(stage, made)
-    except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        fix = "free space, or make it writable"
-        raise PartitionError(str(target), found, fix=fix) from None
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
     return made
 
 

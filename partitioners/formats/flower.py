@@ -14,9 +14,10 @@ Local files do as well, with their folder as `dataset`; and so does a `Dataset` 
 `train.dataset = rows`. The first use checks that the data are those of the partition:
 
 - no shuffle, the split that the rows are of, and as many rows as are given out;
-- with `columns`, the content of every row that a client holds. They are the fields of the task, in
+- by `columns`, the content of every row that a client holds. They are the fields of the task, in
   this order: text, label | words, tags | question, context, answers, their offsets | input,
   targets. A dot reaches into a column (`answers.text`). Numbers of a `ClassLabel` count by name.
+  `columns=None` leaves that check out: data in another order then give other splits, unseen.
 
 Held-out clients have a partition too; `Partition.held_out` lists them. Flower reports its use to
 its makers unless FLWR_TELEMETRY_ENABLED=0 is set.
@@ -27,21 +28,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from partitioners.errors import PartitionError
 from partitioners.files import kind_of
+from partitioners.formats.content_hash import PART, content_hash
 from partitioners.partition import Partition, Split
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from flwr_datasets.partitioner import Partitioner
 
-FIELD, PART = "\x1f", "\x1e"  # between the fields of a hash, and between the parts of a list
 BATCH = 1_000  # rows held at once while their content is checked
 
 
@@ -49,17 +50,19 @@ def flower_partitioner(
     partition: Partition | str | Path,
     split: str = "train",
     *,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | EllipsisType | None = ...,
     source: str | None = None,
 ) -> Partitioner:
     """A `flwr_datasets.partitioner.Partitioner` whose partition k is client k's share of `split`.
 
     partition: one in memory, a file, or the folder of `run_bench.py partition make`. columns: check
-    the content of the rows by these columns of Flower's data (see above). source: what Flower's
-    data call the split that the rows are of, where the name differs from the partition's.
+    the content of the rows by these columns of Flower's data (see above); must be said where the
+    partition holds hashes, and None checks nothing. source: what Flower's data call the split that
+    the rows are of, where the name differs from the partition's.
 
-    Raises PartitionError: no such file or split, indices that do not count rows of the source, no
-    hashes to check `columns` by, or no flwr_datasets. The same, on first use: other data.
+    Raises PartitionError: no such file or split, indices that do not count rows of the source,
+    `columns` left unsaid or without hashes to check them by, or no flwr_datasets. The same, on
+    first use: other data.
     """
     where = "partition"
     if not isinstance(partition, Partition):
@@ -69,9 +72,17 @@ def flower_partitioner(
     if split not in partition.splits:
         raise PartitionError(where, f"no {split} shares", f"one of {', '.join(partition.splits)}")
     shares = partition.splits[split]
+    if columns is ... and shares.hashes is not None:
+        raise PartitionError(
+            "columns",
+            f"not given, and {where} has hashes to check the data by",
+            "the fields of the task, as columns=('text', 'label')",
+            "columns=None takes the rows unchecked",
+        )
+    columns = None if columns is ... else columns
     if columns is not None and shares.hashes is None:
         found = "holds no hashes to check the columns by"
-        raise PartitionError(where, found, fix="leave `columns` out, or export it from a data set")
+        raise PartitionError(where, found, fix="say columns=None, or export it from a data set")
     source = source or _rows_of(partition, split, where)
     return _partitioner_class()(_Shares(where, split, shares, source, tuple(columns or ())))
 
@@ -146,7 +157,7 @@ class _Shares:
                 self.where,
                 f"row {other[0]} of the data is not its example ({len(other)} of {len(held)} rows)",
                 f"what it was made from, by the columns {', '.join(self.columns)}",
-                "use that version of the data in its order, or leave `columns` out: rows unchecked",
+                "use that version of the data in its order; columns=None takes rows unchecked",
             )
 
 
@@ -162,9 +173,7 @@ def _hashes(dataset: Dataset, rows: np.ndarray, columns: Sequence[str]) -> Itera
             for key in rest:
                 values = [value[key] for value in values]
             fields.append([_text(value, names) for value in values])
-        for texts in zip(*fields, strict=True):
-            digest = blake2b(FIELD.join(texts).encode(), digest_size=8).digest()
-            yield int.from_bytes(digest, "little")
+        yield from map(content_hash, zip(*fields, strict=True))
 
 
 def _kind(dataset: Dataset, path: list[str]) -> Sequence[str]:

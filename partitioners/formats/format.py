@@ -33,10 +33,15 @@ class Export:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a file. method: which of several; sizes: examples per source split."""
+    """What is asked of a file, and what is known of its data.
+
+    method: which of several; sizes: rows per source split; examples: from train or test to all
+    examples of it, with their `row` and labels by name.
+    """
 
     method: str | None = None
     sizes: Mapping[str, int] | None = None
+    examples: Callable[[str], pyarrow.Table] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Format:
     write(export, path) makes `path`, and what else belongs to it under its folder; read(path,
     request) gives a checked partition or raises PartitionError.
     suffixes: of its files; none for a folder. examples: whether it holds examples besides indices.
+    libraries: what it cannot do without, besides NumPy; to_write: what writing needs besides.
     """
 
     name: str
@@ -54,3 +60,5 @@ class Format:
     read: Callable[[Path, Request], Partition]
     suffixes: tuple[str, ...] = ()
     examples: Literal["never", "may", "must"] = "never"
+    libraries: tuple[str, ...] = ()
+    to_write: tuple[str, ...] = ()

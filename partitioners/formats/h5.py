@@ -13,12 +13,15 @@ split, they are numbered with them. The size of train is
 - on export: `sizes["train"]` if given, else one above the highest row of train that a client has;
 - on import of our files: what they say;
 - of files of others: the index lists in NAME_data.h5 beside NAME_partition.h5 if that is there
-  (row = place in `train_index_list` or `test_index_list`; FedNLP's 90 to 10 cut of `index_list`
-  where it has no such lists), else `sizes["train"]`. A file with test examples needs one of them.
+  (`train_index_list` and `test_index_list`; FedNLP's 90 to 10 cut of `index_list` where it has no
+  such lists), else `sizes["train"]`. A file with test examples needs one of them.
+
+Which row an index is says the content of its example in NAME_data.h5 (h5_matching.py), where the
+source's examples are given. Else it is its place in the list: an order that nobody can check.
 
 A reader asks for every client below `n_clients`: with chosen clients, that is one above the highest
-of them, and those between are there without examples. Each client costs two data sets, about half
-a millisecond to write and as much to read: 100,000 clients take a minute.
+of them, and those between are there without examples. Each client costs two data sets: 100,000
+clients take some 6 seconds to write and 13 to read (benchmarks/results/partition_formats.md).
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from ..errors import PartitionError
 from .carried import carried
 from .format import Export, Format
 from .h5_data import SPLITS, data_path, write_data
-from .h5_methods import library, names_for
+from .h5_methods import names_for
 from .h5_reading import read
 
 if TYPE_CHECKING:
@@ -59,7 +62,8 @@ def memory_file(fill: Callable[[h5py.File], None]) -> bytes:
 
     Format of HDF5 1.10: any reader of the last ten years, and checksums on its structure.
     """
-    h5py = library()
+    import h5py
+
     bounds = ("v110", "v110")
     with h5py.File("x", "w", driver="core", backing_store=False, libver=bounds) as file:
         fill(file)
@@ -133,4 +137,5 @@ FORMAT = Format(
     read,
     (".h5", ".hdf5"),
     "may",
+    ("h5py",),
 )

@@ -16,17 +16,6 @@ _NUMBER = re.compile(r"=(\d+(?:\.\d*)?(?:e[+-]?\d+)?)(?=_|$)")
 _FAMILIES = {"dirichlet": "label", "legacy_fednlp": "label", "cluster": "cluster"}
 
 
-def library() -> Any:
-    """h5py, or one line that says how to get it."""
-    try:
-        import h5py
-    except ImportError:
-        raise PartitionError(
-            "format h5", "needs the library h5py", fix="pip install h5py"
-        ) from None
-    return h5py
-
-
 def canonical(name: str) -> str:
     """The same for all spellings of a method."""
     name = re.sub(r"^kmeans_(\d+(?:\.0*)?)$", r"kmeans_clusters=\1", name)
@@ -34,19 +23,38 @@ def canonical(name: str) -> str:
 
 
 def choose(where: str, methods: Sequence[str], wanted: str | None) -> str:
-    """The key of the wanted method, or of the only one; PartitionError lists them."""
-    listed = ", ".join(methods[:12]) + (f" and {len(methods) - 12} more" if methods[12:] else "")
+    """The key of the wanted method, or of the only one; PartitionError lists them.
+
+    wanted: its name in any spelling, or the part that tells it from the others: `alpha=1`.
+    """
     if wanted is None:
         if len(methods) == 1:
             return methods[0]
-        found = f"holds {len(methods)} partitions: {listed}" if methods else "holds no partition"
-        raise PartitionError(where, found, fix="say which (method)" if methods else "")
+        if not methods:
+            raise PartitionError(where, "holds no partition")
+        found = f"holds {len(methods)} partitions: {_listed(methods)}"
+        raise PartitionError(where, found, fix="say which (method)")
     if wanted in methods:
         return wanted
     near = [name for name in methods if canonical(name) == canonical(wanted)]
+    if not near:
+        parts = _parts(wanted)
+        near = [name for name in methods if parts <= _parts(name)]
     if len(near) == 1:
         return near[0]
-    raise PartitionError(where, f"no method {wanted!r}", f"one of {listed}")
+    if near:
+        raise PartitionError(where, f"method {wanted!r} may be {_listed(near)}", "the whole name")
+    raise PartitionError(where, f"no method {wanted!r}", f"one of {_listed(methods)}")
+
+
+def _parts(name: str) -> set[str]:
+    """`niid_label_clients=3_alpha=1.0` as niid, label, clients=3 and alpha=1."""
+    return set(canonical(name).split("_"))
+
+
+def _listed(methods: Sequence[str]) -> str:
+    more = f" and {len(methods) - 12} more" if methods[12:] else ""
+    return ", ".join(methods[:12]) + more
 
 
 def names_for(provenance: dict[str, Any], clients: int) -> list[str]:

@@ -6,8 +6,8 @@ The layout and the rule for the size of train are in h5.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ import numpy as np
 
 from ..errors import PartitionError
 from ..partition import Partition
+from ..row_lookup import places_by_number
 from .carried import Carried
 from .format import Request
 from .h5_data import SPLITS, data_path, read_index_lists
-from .h5_methods import canonical, choose, library
+from .h5_matching import rows_by_content
+from .h5_methods import canonical, choose
 from .shares import MOST_EXAMPLES, Rows, decoding, imported, whole_numbers
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ _CLIENT = re.compile(r"\d{1,9}(\.0*)?")
 
 
 def read(path: Path, request: Request) -> Partition:
-    h5py, where = library(), str(path)
+    import h5py
+
+    where = str(path)
     with decoding(path, "h5"), h5py.File(path, "r") as file:
         key = _method(where, file, request.method)
         method, place = file[key], f"{where}/{key}"
@@ -45,11 +49,13 @@ def read(path: Path, request: Request) -> Partition:
         facts = {name: _scalar(place, method, name) for name in ("alpha", "beta")}
     if text is not None:
         return _ours(Carried.parse(path, "h5", text), numbers, hashes)
+    shares, rows_by = _rows_by_split(path, place, numbers, request)
     return imported(
         where,
         "h5",
-        _rows_by_split(path, place, numbers, request.sizes),
+        shares,
         sizes=request.sizes,
+        rows_by=rows_by,
         clients=numbers.clients,
         method=canonical(key),
         parameters={name: value for name, value in facts.items() if value is not None},
@@ -100,11 +106,12 @@ def _numbers(place: str, method: h5py.Group) -> _Numbers:
             if total > MOST_EXAMPLES:
                 raise PartitionError(place, f"over {MOST_EXAMPLES:,} examples")
     if total or "client_assignment" not in method:
+        if not keys:
+            raise PartitionError(place, "holds no client", "partition_data of clients from 0")
         holders = np.arange(len(keys))
         splits = {
             name: Rows(np.repeat(holders, [len(one) for one in parts]), np.concatenate(parts))
             for name, parts in found.items()
-            if parts
         }
         return _Numbers(len(keys), splits)
     holders = _array(f"{place}/client_assignment", method["client_assignment"].id)
@@ -180,24 +187,29 @@ def _ours(carry: Carried, numbers: _Numbers, hashes: dict[str, np.ndarray]) -> P
 
 
 def _rows_by_split(
-    path: Path, place: str, numbers: _Numbers, sizes: Mapping[str, int] | None
-) -> dict[str, Rows]:
-    """Indices of all examples as rows of their splits, by the rule above."""
+    path: Path, place: str, numbers: _Numbers, request: Request
+) -> tuple[dict[str, Rows], str]:
+    """Indices of all examples as rows of their splits, and by what these are known."""
     data = data_path(path)
     lists = read_index_lists(data)
-    size = (sizes or {}).get("train")
-    if lists is not None:
+    size, rows_by = (request.sizes or {}).get("train"), "number"
+    if lists is not None and request.examples is not None:
+        turned, rows_by = rows_by_content(data, lists, request.examples), "content"
+    elif lists is not None:
         if size is not None and len(lists[0]) != size:
             found = f"lists {len(lists[0])} examples of train"
             raise PartitionError(str(data), found, f"{size}, as the data has", "use its own data")
-        turned = {name: _places(known) for name, known in zip(SPLITS, lists, strict=True)}
+        turned = {
+            name: partial(places_by_number, numbers=known)
+            for name, known in zip(SPLITS, lists, strict=True)
+        }
     elif size is not None:
         turned = {
             "train": lambda indices: np.where(indices < size, indices, -1),
             "test": lambda indices: np.where(indices >= size, indices - size, -1),
         }
     elif numbers.everything is None and not len(numbers.splits["test"].indices):
-        return numbers.splits
+        return numbers.splits, rows_by
     else:
         raise PartitionError(
             place,
@@ -213,20 +225,17 @@ def _rows_by_split(
             shares[name] = Rows(rows.clients[places >= 0], places[places >= 0])
             continue
         if len(wrong):
-            found = f"{name} index {rows.indices[wrong[0]]} is no example of {name}"
-            raise PartitionError(place, found, "its own split", "it was made for other data")
-        shares[name] = Rows(rows.clients, places)
-    return shares
+            raise _no_example(place, name, int(rows.indices[wrong[0]]), data, rows_by)
+        held = np.stack([rows.clients, places])
+        if rows_by == "content":  # two answers of theirs may be one example
+            held = np.unique(held, axis=1)
+        shares[name] = Rows(*held)
+    return shares, rows_by
 
 
-def _places(known: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """From index to its place in a list of different indices, -1 where it is not in it."""
-    order = np.argsort(known, kind="stable")
-
-    def places(indices: np.ndarray) -> np.ndarray:
-        if not len(known):
-            return np.full(len(indices), -1)
-        near = np.minimum(np.searchsorted(known[order], indices), len(known) - 1)
-        return np.where(known[order][near] == indices, order[near], -1)
-
-    return places
+def _no_example(place: str, name: str, index: int, data: Path, rows_by: str) -> PartitionError:
+    found = f"{name} index {index} is no example of {name}"
+    if rows_by == "number":
+        return PartitionError(place, found, "its own split", "it was made for other data")
+    fix = f"it was made for other data; without {data.name} beside it, rows go by their order"
+    return PartitionError(place, found, f"one whose content in {data.name} is in the data", fix)

@@ -8,7 +8,7 @@
 | `hash`   | uint64, nullable     | what is in the example; null where unknown |
 
 All else is JSON under the key `fednlp_partition` of the file's metadata. A table of others needs
-the first three columns.
+`client` and `index`; `split` may be text of any kind, or missing where all examples are of train.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def read(path: Path, request: Request) -> Partition:
         schema, rows = file.schema_arrow, file.metadata.num_rows
         if rows > MOST_EXAMPLES:
             raise PartitionError(where, f"{rows:,} rows", f"at most {MOST_EXAMPLES:,}")
-        missing = [name for name in ("split", "client", "index") if name not in schema.names]
+        missing = [name for name in ("client", "index") if name not in schema.names]
         if missing:
             raise PartitionError(
-                where, f"no column {missing[0]}", "a table with split, client and index"
+                where, f"no column {missing[0]}", "a table with client, index and perhaps split"
             )
         wanted = [name for name in ("split", "client", "index", "hash") if name in schema.names]
         table = file.read(wanted)
@@ -87,16 +87,20 @@ def read(path: Path, request: Request) -> Partition:
 def _shares(where: str, table: pyarrow.Table) -> dict[str, Rows]:
     import pyarrow
 
+    if "split" not in table.column_names:
+        names = pyarrow.nulls(table.num_rows, pyarrow.string()).fill_null("train")
+        table = table.append_column("split", names)
     for name in ("split", "client", "index"):
         if table.column_names.count(name) != 1 or table.column(name).null_count:
             raise PartitionError(where, f"column {name} with gaps, or twice")
     kind = table.schema.field("split").type
+    kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+    if kind not in (pyarrow.string(), pyarrow.large_string(), pyarrow.string_view()):
+        raise PartitionError(where, f"column split of type {kind}", "text")
     with decoding(Path(where), "parquet"):
         column = table.column("split").cast(pyarrow.string()).combine_chunks()
         codes = column.dictionary_encode()
         names, values = codes.dictionary.to_pylist(), np.asarray(codes.indices)
-    if not (pyarrow.types.is_dictionary(kind) or pyarrow.types.is_string(kind)):
-        raise PartitionError(where, f"column split of type {kind}", "text")
     clients, indices = numbers(where, table, "client"), numbers(where, table, "index")
     hashes = hash_column(where, table)
     shares = {}
@@ -114,6 +118,7 @@ def numbers(where: str, table: pyarrow.Table, name: str) -> np.ndarray:
     """[n] a column of whole numbers without gaps."""
     import pyarrow
 
+    _require_once(where, table, name)
     column = table.column(name)
     if not pyarrow.types.is_integer(column.type) or column.null_count:
         found = f"column {name} of type {column.type} with {column.null_count} gaps"
@@ -126,10 +131,23 @@ def hash_column(where: str, table: pyarrow.Table) -> pyarrow.ChunkedArray | None
 
     if "hash" not in table.column_names:
         return None
+    _require_once(where, table, "hash")
     column = table.column("hash")
     if column.type not in (pyarrow.uint64(), pyarrow.null()):
         raise PartitionError(where, f"column hash of type {column.type}", "uint64")
     return column
 
 
-FORMAT = Format("parquet", "one long table: split, client, index", write, read, (".parquet",))
+def _require_once(where: str, table: pyarrow.Table, name: str) -> None:
+    if table.column_names.count(name) != 1:
+        raise PartitionError(where, f"two columns {name}", "one")
+
+
+FORMAT = Format(
+    "parquet",
+    "one long table: split, client, index",
+    write,
+    read,
+    (".parquet",),
+    libraries=("pyarrow",),
+)

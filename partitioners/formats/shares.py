@@ -39,7 +39,7 @@ class Rows:
 
 
 @contextmanager
-def decoding(where: Path, form: str) -> Iterator[None]:
+def decoding(where: Path, form: str, fix: str = "export it again") -> Iterator[None]:
     """Around what a library does with foreign bytes: whatever it says becomes one line."""
     try:
         yield
@@ -48,7 +48,7 @@ def decoding(where: Path, form: str) -> Iterator[None]:
     except Exception as error:  # each library has its own dozens
         said = " ".join(str(error).split())[:120]
         found = f"not readable as {form} ({type(error).__name__}: {said})"
-        raise PartitionError(str(where), found, fix="export it again") from error
+        raise PartitionError(str(where), found, fix=fix) from error
 
 
 def whole_numbers(where: str, what: str, values: Any) -> np.ndarray:
@@ -169,7 +169,10 @@ def imported(
     clients: int | None = None,
     **facts: Any,
 ) -> Partition:
-    """The partition in a file that holds shares only; `facts` go into its provenance."""
+    """The partition in a file that holds shares only; `facts` go into its provenance.
+
+    `rows_by` says by what the rows are known: their number alone, or the content of the examples.
+    """
     splits = make_splits(where, shares, clients)
     provenance = {
         "partitioner": "imported",
@@ -178,6 +181,7 @@ def imported(
         "parameters": {},
         "clients": splits["train"].clients,
         "rows_of": {name: name for name in splits},
+        "rows_by": "number" if splits["train"].hashes is None else "content",
         **facts,
     }
     partition = Partition(splits, provenance)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from ..pairwise import pairwise_distances
 from ..partition import Partition
-from .heat_map import heat_map, name_clients, named, write_cells
+from .heat_map import heat_map, mark_clients, name_clients, named, write_cells
 from .style import drawing, heading, paths, sampled
 
 ROOM = 5.6  # inches for the clients
@@ -26,7 +28,10 @@ def plot_distances(partition: Partition, target: Path) -> tuple[Path, Path]:
         image = heat_map(axes, pairs.distances, square=True)
         name_clients(axes.xaxis, pairs.clients, ROOM)
         name_clients(axes.yaxis, pairs.clients, ROOM)
-        axes.set_xlabel(f"client, in clustered order{named(count, ROOM)}")
+        held_out = np.isin(pairs.clients, partition.held_out)
+        told = mark_clients(axes.xaxis, held_out)
+        mark_clients(axes.yaxis, held_out)
+        axes.set_xlabel(f"client, in clustered order{named(count, ROOM)}{told}")
         axes.set_ylabel("client")
         if count <= 10:
             write_cells(image, pairs.distances, "{:.2f}".format)

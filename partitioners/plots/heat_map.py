@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .style import COLOURS
+
 TICK = 0.2  # inches that a client's number takes
 PIXELS = 1_000  # about as many as the longest axis has
 
@@ -49,6 +51,26 @@ def name_clients(axis: Any, numbers: np.ndarray, room: float) -> None:
     if axis.axis_name == "x" and letters > room:
         axis.set_tick_params(rotation=90)
     axis.set_tick_params(length=2 if step > 1 else 0, labelsize=9)
+
+
+def mark_clients(axis: Any, held_out: np.ndarray) -> str:
+    """Triangles at [C] held-out clients of an axis, beyond it; what its title says of them."""
+    places = np.flatnonzero(held_out)
+    if not len(places):
+        return ""
+    beyond, across = np.full(len(places), 1.0), axis.axis_name == "x"
+    transform = axis.axes.get_xaxis_transform() if across else axis.axes.get_yaxis_transform()
+    axis.axes.plot(
+        *((places, beyond + 0.012) if across else (beyond + 0.012, places)),
+        linestyle="none",
+        marker="v" if across else "<",
+        markersize=max(3.0, min(6.0, 600 / len(held_out))),
+        color=COLOURS[1],
+        transform=transform,
+        clip_on=False,
+        markeredgewidth=0,
+    )
+    return f"; {len(places):,} held out: triangles"
 
 
 def named(count: int, room: float) -> str:

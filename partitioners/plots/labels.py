@@ -9,8 +9,9 @@ import numpy as np
 from ..label_mixes import label_mixes
 from ..pairwise import pairwise_distances, require_histogram
 from ..partition import Partition
-from .heat_map import heat_map, name_clients, named, percent, share_bar, write_cells
-from .style import drawing, heading, paths, printable, sampled
+from ..short_names import distinct
+from .heat_map import heat_map, mark_clients, name_clients, named, percent, share_bar, write_cells
+from .style import drawing, heading, paths, sampled
 
 MOST = 40  # rows; of more labels the largest are shown and the others summed up
 ROOM = 9.0  # inches for the clients
@@ -34,7 +35,8 @@ def plot_labels(partition: Partition, target: Path) -> tuple[Path, Path]:
         axes.set_yticks(range(rows), told, fontsize=9)
         axes.tick_params(axis="y", length=0)
         name_clients(axes.xaxis, order.clients, ROOM)
-        axes.set_xlabel(f"client, in clustered order{named(columns, ROOM)}")
+        marks = mark_clients(axes.xaxis, np.isin(order.clients, partition.held_out))
+        axes.set_xlabel(f"client, in clustered order{named(columns, ROOM)}{marks}")
         axes.set_ylabel("label and its share of all")
         if columns <= 12 and rows <= 20:
             write_cells(image, shares, percent)
@@ -58,7 +60,8 @@ def label_table(
     order = np.argsort(-totals, kind="stable")
     cut = len(order) if len(order) <= MOST else MOST - 1
     kept, others = order[:cut], order[cut:]
-    names = [printable(histogram.name(label)) or "(blank)" for label in values[kept].tolist()]
+    names = distinct([histogram.name(label) for label in values[kept].tolist()])
+    names = [name or "(blank)" for name in names]
     shares = chosen[:, kept].toarray().T
     if not len(others):
         return names, pooled[kept], shares

@@ -35,6 +35,7 @@ def plot_overlap(
         groups = [max(groups)] * 2
     shares = _grouped(overlap(a, b), rows, columns, *groups)
     with drawing(target, 11.5, HEIGHT, f"A: {heading(a)}\nB: {heading(b)}") as figure:
+        figure.get_layout_engine().set(wspace=0.08)  # the bar's label and that of the right axis
         left, right = figure.subplots(1, 2, width_ratios=[3, 2])
         image = heat_map(left, shares, faint=True, square=not slim)
         for axis, numbers, group, name in (

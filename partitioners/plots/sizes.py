@@ -11,6 +11,8 @@ from ..partition import Partition
 from ..skew import gini
 from .style import COLOURS, drawing, heading, paths, plain_logarithmic
 
+HELD_OUT = COLOURS[4]
+ABOVE = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 4, "frameon": False}
 FEW = 30  # clients; up to that many each has a bar of its own
 
 
@@ -20,12 +22,13 @@ def plot_sizes(partition: Partition, target: Path, split: str = "train") -> tupl
     Writes `target`.png and .svg and returns their paths. Raises PartitionError if a picture exists.
     """
     sizes = partition.splits[split].sizes()
+    held_out = np.isin(np.arange(len(sizes)), partition.held_out)
     with drawing(target, 11, 4, heading(partition, f"{split} examples")) as figure:
         left, right = figure.subplots(1, 2, width_ratios=[3, 2])
         if len(sizes) <= FEW:
-            _bars(left, sizes, split)
+            _bars(left, sizes, held_out, split)
         else:
-            _histogram(left, sizes, split)
+            _histogram(left, sizes, held_out, split)
         _lorenz(right, sizes, split)
         left.yaxis.set_major_formatter("{x:,.0f}")
         left.yaxis.get_major_locator().set_params(integer=True)
@@ -35,8 +38,12 @@ def plot_sizes(partition: Partition, target: Path, split: str = "train") -> tupl
     return paths(target)
 
 
-def _bars(axes: Any, sizes: np.ndarray, split: str) -> None:
-    bars = axes.bar(np.arange(len(sizes)), sizes, color=COLOURS[0])
+def _bars(axes: Any, sizes: np.ndarray, held_out: np.ndarray, split: str) -> None:
+    colours = np.where(held_out, HELD_OUT, COLOURS[0])
+    bars = axes.bar(np.arange(len(sizes)), sizes, color=colours)
+    if held_out.any():
+        first = int(np.argmax(held_out))
+        axes.legend([bars[first]], [f"held out: {held_out.sum()}"], **ABOVE)
     axes.set_xticks(range(len(sizes)))
     if len(sizes) <= 12:
         axes.bar_label(bars, [f"{size:,}" for size in sizes], fontsize=9)
@@ -45,7 +52,7 @@ def _bars(axes: Any, sizes: np.ndarray, split: str) -> None:
     axes.grid(axis="x", visible=False)
 
 
-def _histogram(axes: Any, sizes: np.ndarray, split: str) -> None:
+def _histogram(axes: Any, sizes: np.ndarray, held_out: np.ndarray, split: str) -> None:
     low, high = int(sizes.min()), int(sizes.max())
     # bins begin between whole numbers: none is empty by rounding alone
     if 0 < 50 * low < high:
@@ -55,7 +62,16 @@ def _histogram(axes: Any, sizes: np.ndarray, split: str) -> None:
     else:
         width = max(1, -(-(high - low + 1) // 40))
         bins = np.arange(low, high + width + 1, width) - 0.5
-    axes.hist(sizes, bins, color=COLOURS[0], edgecolor="white", linewidth=0.4)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    look = {"edgecolor": "white", "linewidth": 0.4}
+    if held_out.any():
+        parts, names = (
+            [sizes[~held_out], sizes[held_out]],
+            ["trained on", f"held out: {held_out.sum():,}"],
+        )
+        axes.hist(parts, bins, color=[COLOURS[0], HELD_OUT], stacked=True, label=names, **look)
+    else:
+        axes.hist(sizes, bins, color=COLOURS[0], **look)
     mean, median = sizes.mean(), np.median(sizes)
     axes.axvline(mean, color="black", linewidth=1.2, label=f"mean {mean:,.1f}")
     axes.axvline(median, color="black", linewidth=1, linestyle=":", label=f"median {median:,.1f}")
@@ -63,7 +79,7 @@ def _histogram(axes: Any, sizes: np.ndarray, split: str) -> None:
         axes.set_xlim(low - max(5, low / 10), low + max(5, low / 10))
     axes.set_xlabel(f"{split} examples of a client, {low:,} to {high:,}")
     axes.set_ylabel("clients")
-    axes.legend(frameon=False)
+    axes.legend(**ABOVE)
 
 
 def _lorenz(axes: Any, sizes: np.ndarray, split: str) -> None:

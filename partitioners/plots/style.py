@@ -16,12 +16,15 @@ from typing import Any
 
 from ..errors import PartitionError
 from ..files import write_bytes
+from ..libraries import require_libraries
 from ..partition import Partition
+from ..short_names import printable
 from ..tables import method
 
 # Okabe and Ito's palette: distinguishable without colour vision; markers say the same again
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", ":", "-.", (0, (6, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1, 1, 1)))
 DPI = 130
 _RC = {
     "text.parse_math": False,  # names may hold a dollar sign
@@ -44,6 +47,7 @@ def drawing(target: Path, width: float, height: float, title: str) -> Iterator[A
     for path in files:
         if os.path.lexists(path):
             raise PartitionError(str(path), "exists", fix="choose another name, or delete it")
+    require_libraries("plots", "matplotlib")
     import matplotlib.style
     from matplotlib.figure import Figure
 
@@ -84,15 +88,6 @@ def heading(partition: Partition, *more: str) -> str:
 def sampled(shown: int, of: int) -> list[str]:
     """What a heading adds where only a sample of the clients is drawn."""
     return [f"{shown:,} of them shown"] if shown < of else []
-
-
-def printable(text: str, most: int = 28) -> str:
-    """On one line of at most `most` characters, without what XML or a font cannot show."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(line) <= most:
-        return line
-    tail = (most - 3) // 3  # names of one family differ at their end
-    return f"{line[: most - 3 - tail]}...{line[-tail:]}"
 
 
 def _wrapped(title: str, width: float) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PartitionError
-from .style import COLOURS, MARKERS, drawing, paths, plain_logarithmic, printable
+from ..short_names import printable
+from .style import COLOURS, DASHES, MARKERS, drawing, paths, plain_logarithmic
 
 _PANELS = (
     ("js_distance", "mean pairwise JS distance"),
@@ -60,6 +61,8 @@ def _line(axes: Any, number: int, name: str, values: Mapping[float, list]) -> No
     alphas = list(values)
     middle = [sum(found) / len(found) for found in values.values()]
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-    axes.plot(alphas, middle, color=colour, marker=marker, markersize=4, label=name)
+    size = max(9 - 2 * number, 4)  # where lines lie on one another, each is still seen
+    style = {"color": colour, "linestyle": DASHES[number % len(DASHES)], "marker": marker}
+    axes.plot(alphas, middle, **style, markersize=size, markerfacecolor="none", label=name)
     low, high = [min(v) for v in values.values()], [max(v) for v in values.values()]
     axes.fill_between(alphas, low, high, color=colour, alpha=0.15, linewidth=0)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from harness import command, digests, run
 
+from fednlp.errors import UserError
 from partitioners import Partition, Split
 
 MAKE = (
@@ -93,6 +94,20 @@ def told(key, value):
     return lambda stored: replace(stored, provenance={**stored.provenance, key: value})
 
 
+def with_achieved(stored, **values):
+    return told("achieved", {**stored.provenance["achieved"], **values})(stored)
+
+
+def with_hashes(stored, name):
+    split = stored.splits[name]
+    other = replace(split, hashes=split.hashes ^ np.uint64(1))
+    return replace(stored, splits={**stored.splits, name: other})
+
+
+def with_labels(stored, labels):
+    return replace(stored, histogram=replace(stored.histogram, labels=labels))
+
+
 @pytest.mark.parametrize(("change", "line"), [
     (swapped, "draw: 2 train examples lie elsewhere, first row "),
     (told("seed", 1), "provenance.json: says other things than partition.npz"),
@@ -101,6 +116,19 @@ def told(key, value):
     (lambda p: replace(p, held_out=np.array([2])), "draw: other clients are held out"),
     (lambda p: replace(p, provenance={**p.provenance, "achieved": {"sizes": {"max": 3}}}),
      "sums: sizes.max is 20, told 3"),
+    (lambda p: with_achieved(p, js_distance=0.01), "provenance: achieved.js_distance is 0."),
+    (lambda p: with_achieved(p, effective_alpha=777.0), "provenance: achieved.effective_alpha is "),
+    (told("partitioner", "uniform"), "provenance: partitioner is dirichlet, told uniform"),
+    (told("parameters", {"alpha": 99.0}), "provenance: parameters.alpha is 0.5, told 99.0"),
+    (told("seed", 42), "provenance: seed is 0, told 42"),
+    (told("source_sizes", {"train": 121, "test": 60}),
+     "provenance: source_sizes.train is 120, told 121"),
+    (told("dataset", "other"), "provenance: dataset is synthetic_topics, told other"),
+    (told("clients", 7), "sums: 6 clients, told 7"),
+    (lambda p: with_hashes(p, "train"), "the hash of train row 3 is not that of the example"),
+    (lambda p: with_hashes(p, "test"), "the hash of test row 3 is not that of the example"),
+    (lambda p: with_labels(p, p.histogram.labels[::-1]), "label counts: the label histogram"),
+    (lambda p: replace(p, histogram=None), "label counts: there is no label histogram"),
 ])  # fmt: skip
 def test_verify_says_where_it_differs(made, tmp_path, change, line):
     answer = command("partition", "verify", changed(made, tmp_path, change))
@@ -119,6 +147,22 @@ def test_verify_tells_overlapping_shares(made, tmp_path):
 
     answer = command("partition", "verify", changed(made, tmp_path, overlapping))
     assert answer.code == 1 and "is in train and test" in answer.out
+
+
+@pytest.mark.parametrize(("change", "line"), [
+    (lambda p: p, "all checks passed"),
+    (told("source_sizes", {"train": 121, "test": 60}), "sizes of the source: source_sizes.train"),
+    (lambda p: with_achieved(p, total_variation=0.01), "measures: achieved.total_variation is 0."),
+    (lambda p: with_achieved(p, js_distance=0.01), "measures: achieved.js_distance is 0."),
+    (lambda p: with_labels(p, p.histogram.labels[::-1]), "measures: the label histogram counts"),
+    (lambda p: with_hashes(p, "train"), "the hash of train row 3 is not that of the example"),
+])  # fmt: skip
+def test_verify_measures_an_imported_one_again(made, tmp_path, change, line):
+    imported = tmp_path / "imported"
+    other_reading = "dataset.limit.validation=10"  # the same examples, and no draw to repeat
+    assert command("partition", "import", made[0], other_reading, "--out", imported).code == 0
+    answer = command("partition", "verify", changed([imported], tmp_path, change))
+    assert line in answer.out and answer.code == (line != "all checks passed"), answer.out
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
@@ -175,6 +219,16 @@ def test_a_staging_folder_of_another_process_stays(made, tmp_path):
     (other / "sizes.png").write_bytes(b"half")
     assert command("partition", "show", made[0], "--plots", tmp_path / "plots").code == 0
     assert (other / "sizes.png").read_bytes() == b"half"
+
+
+def test_a_failed_write_names_the_folder_and_leaves_none(tmp_path, monkeypatch):
+    def full(path, data):
+        raise UserError(str(path), "cannot be written (No space left on device)", fix="free space")
+
+    monkeypatch.setattr("fednlp.results.files.write_bytes", full)
+    line = command(*DIRICHLET, "--out", tmp_path / "x").one_line()
+    assert f"{tmp_path / 'x' / 'provenance.json'}: cannot be written" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"{}", b"\x93NUMPY"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
 import pytest
 from harness import command, run
 
+from fednlp.errors import UserError
 from fednlp.partitions.exchange import examples
 from partitioners import Partition
 from partitioners.formats import FORMATS
@@ -65,8 +67,7 @@ def assert_same(before, after, form):
     assert before.provenance["achieved"] == after.provenance["achieved"]
     if form != "csv":
         assert (before.held_out == after.held_out).all() and len(before.held_out)
-        same = {**before.provenance, "made_with": None}
-        assert {**after.provenance, "made_with": None} == same
+        assert after.provenance == before.provenance
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -110,16 +111,48 @@ def test_examples_are_those_of_the_rows(folders):
 
 
 @pytest.mark.parametrize("form", WITH_DATA)
-def test_with_data_and_some_clients(folders, form, tmp_path):
+def test_with_data_and_some_clients(folders, form, tmp_path, small_config):
+    """They come back under their numbers, measured; a run wants examples for every client."""
     folder, target = folders["text_classification"], tmp_path / "x"
     answer = command(
         "partition", "export", folder, "--format", form, "--with-data", "--clients", "1,3-4",
         "--out", target,
     )  # fmt: skip
     assert answer.code == 0, answer.err
-    back = command("partition", "import", target, "--format", form, "--out", tmp_path / "back")
-    line = back.one_line()
-    assert "client 0 has no example left, nor have 1 more" in line  # it is no whole partition
+    back = tmp_path / "back"
+    answer = command("partition", "import", target, "--format", form, "--out", back)
+    assert answer.code == 0 and "which a run refuses: 0, 2 (2 of 5;" in answer.out, answer.err
+    before, after = (Partition.load(path / "partition.npz") for path in (folder, back))
+    for k in range(5):
+        held = before.splits["train"].client(k) if k in (1, 3, 4) else []
+        assert after.splits["train"].client(k).tolist() == list(held)
+    achieved = after.provenance["achieved"]
+    assert achieved["train_examples"] == len(after.splits["train"].indices) < 90
+    assert achieved["sizes"]["min"] == 0
+    checked = command("partition", "verify", back)
+    assert checked.code == 0, checked.out
+    section = {"name": None, "clients": None, "file": str(back)}
+    sizes = {"train": 90, "validation": 20, "test": 60}
+    with pytest.raises(UserError, match=r"clients 0, 2 have no train example.*--clients"):
+        run(small_config({"dataset.sizes": sizes}, partition=section), tmp_path / "runs")
+
+
+def test_numbers_from_one_leave_client_0_empty(tmp_path, small_config):
+    """It can be looked at; the import and the refusal of a run both say how numbers begin."""
+    lines = [f"{row},{row % 3 + 1}" for row in range(90)]
+    (tmp_path / "mine.csv").write_text("\n".join(["example_index,client_id", *lines, ""]))
+    mine = tmp_path / "mine"
+    answer = command(
+        "partition", "import", tmp_path / "mine.csv", "--dataset", "synthetic_topics", SIZES,
+        "--out", mine,
+    )  # fmt: skip
+    assert answer.code == 0 and "refuses: 0 (1 of 4; numbers begin with 0)" in answer.out
+    assert command("partition", "verify", mine).code == 0
+    assert command("partition", "show", mine).code == 0
+    section = {"name": None, "clients": None, "file": str(mine)}
+    sizes = {"train": 90, "validation": 20, "test": 60}
+    with pytest.raises(UserError, match=r"client 0 has no train example; .* without gaps from 0"):
+        run(small_config({"dataset.sizes": sizes}, partition=section), tmp_path / "runs")
 
 
 def test_a_list_of_rows_and_clients_runs(tmp_path, small_config):
@@ -203,6 +236,40 @@ def test_show_prints_and_draws_again(folders, tmp_path):
     assert command("partition", "verify", folder).code == 0
 
 
+def test_make_prints_the_labels_of_the_first_clients(tmp_path):
+    answer = command(
+        "partition", "make", "--dataset", "synthetic_topics", SIZES, "--partitioner",
+        "label_shards", "--clients", 45, "--out", tmp_path / "made",
+    )  # fmt: skip
+    assert answer.code == 0 and "largest labels" in answer.out
+    assert "the first 40 of 45 clients; `show --clients` names others" in answer.out
+    stored = Partition.load(tmp_path / "made" / "partition.npz")
+    (line,) = (text for text in answer.out.splitlines() if text.split()[:1] == ["39"])
+    for name, count in stored.histogram.client(39).items():
+        assert f"{name} {count}" in line
+
+
+def test_show_fails_before_it_prints(folders, tmp_path):
+    (tmp_path / "file").write_text("dear")
+    folder = folders["text_classification"]
+    answer = command("partition", "show", folder, "--plots", tmp_path / "file" / "plots")
+    assert "file" in answer.one_line() and not answer.out
+
+
+def test_import_says_what_it_read(folders, tmp_path):
+    folder = folders["text_classification"]
+    for form, shown in (("csv", ("csv", "x.csv")), ("h5", ("h5",))):
+        target = tmp_path / f"x.{form}"
+        assert command("partition", "export", folder, "--format", form, "--out", target).code == 0
+        answer = command(
+            "partition", "import", target, "--dataset", "synthetic_topics", SIZES,
+            "--out", tmp_path / form,
+        )  # fmt: skip
+        assert answer.code == 0, answer.err
+        assert f"read: {target} as {form}" in answer.out
+        assert all(text in answer.out for text in ("synthetic_topics", *shown))
+
+
 def test_compare_with_itself_and_another(folders, tmp_path):
     folder = folders["text_classification"]
     other = made(tmp_path, "synthetic_topics", SIZES, "--seed", 1)
@@ -243,6 +310,11 @@ def test_a_skew_instead_of_an_alpha(tmp_path):
     stored = Partition.load(out / "partition.npz")
     assert abs(stored.provenance["achieved"]["js_distance"] - 0.6) < 0.05
     assert command("partition", "verify", out).code == 0
+    assert re.search(r"alpha \S+: js distance 0\.\d{3}\n", answer.out)
+    assert "gives JSD=0.6" in answer.out
     for text, words in (("JSD=2", "0 to 1"), ("JSX=0.4", "JSD"), ("JSD", "JSD=0.4")):
-        line = command(*arguments, text, "--out", tmp_path / "x").one_line()
+        line = command(*arguments, text, "--out", out).one_line()  # before it is seen to exist
         assert words in line
+    answer = command(*arguments, "TV=0.5", "--out", tmp_path / "tv")
+    assert re.search(r"alpha \S+: total variation 0\.\d{3}\n", answer.out), answer.out
+    assert "js distance 0" not in answer.out

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fednlp.errors import UserError
-from fednlp.partitions.rows import fitted, hashes, portable
+from fednlp.partitions.rows import Lost, fitted, portable
+from fednlp.partitions.source import SHARED, hashes, source_hashes, source_sizes
 from partitioners import Partition, Split, make_partition
 from tasks.data import load_corpus
 from tasks.dataset_card import DatasetCard
@@ -65,7 +66,7 @@ def test_the_same_data_give_the_same_partition(stored):
     data, partition, file = stored
     found = fitted(file, data, "p.npz")
     assert found.partition.checksum == partition.checksum
-    assert (found.to_validation, found.left_out) == (0, 0)
+    assert not found.lost
     rows = np.array(data.splits["train"]["row"])
     assert set(file.splits["train"].indices) == set(rows)
     assert file.provenance["rows_of"] == {"train": "train", "test": "test"}
@@ -84,7 +85,7 @@ def test_another_order_is_found_by_content(stored, tmp_path):
     for name in ("train", "test"):
         before, after = texts(partition, data, name), texts(found.partition, again, name)
         lost = sum(len(b) - len(a) for b, a in zip(before, after, strict=True))
-        assert lost == (found.to_validation if name == "train" else 0)
+        assert lost == (found.lost.to_validation if name == "train" else 0)
         assert all(set(a) <= set(b) for b, a in zip(before, after, strict=True))
     everyone = np.concatenate([found.partition.splits["train"].client(k) for k in range(3)])
     assert len(np.unique(everyone)) == len(everyone)
@@ -94,7 +95,8 @@ def test_a_larger_validation_cut_takes_examples_away(stored, tmp_path):
     _, _, file = stored
     again = corpus(tmp_path, cut=0.5)
     found = fitted(file, again, "p.npz")
-    assert found.to_validation == 54 - len(found.partition.splits["train"].indices) > 0
+    assert found.lost.to_validation == 54 - len(found.partition.splits["train"].indices) > 0
+    assert found.lost == Lost(to_validation=found.lost.to_validation)
     held = set(again.splits["validation"]["row"])
     rows = np.array(again.splits["train"]["row"])
     for k in range(3):
@@ -107,23 +109,88 @@ def test_a_larger_validation_cut_takes_examples_away(stored, tmp_path):
 def test_a_smaller_validation_cut_leaves_examples_to_nobody(stored, tmp_path):
     _, _, file = stored
     found = fitted(file, corpus(tmp_path, cut=0.02), "p.npz")
-    assert len(found.partition.splits["train"].indices) + found.to_validation == 54
+    assert len(found.partition.splits["train"].indices) + found.lost.to_validation == 54
 
 
 def test_a_limit_leaves_examples_out(stored, tmp_path):
     _, _, file = stored
     again = corpus(tmp_path, limit={"train": 30, "test": 10})
     found = fitted(file, again, "p.npz")
-    assert found.left_out == 54 - 30 - found.to_validation
+    assert found.lost == Lost(left_out=54 - 30, test_left_out=10)
     assert len(found.partition.splits["train"].indices) == 30
     assert len(found.partition.splits["test"].indices) == 10
 
 
-def test_a_client_without_examples_is_told(stored, tmp_path):
+def test_a_limit_excuses_no_other_data(stored, tmp_path):
+    """What was left out is known from the whole source, not guessed."""
     _, _, file = stored
-    with pytest.raises(UserError, match=r"p\.npz: client \d has no example left") as error:
-        fitted(file, corpus(tmp_path, limit={"train": 2}), "p.npz")
-    assert "\n" not in str(error.value)
+    changed = [(f"new {text}", label) if n % 2 else (text, label) for n, (text, label) in
+               enumerate(TEXTS)]  # fmt: skip
+    for limit in ({"train": 53}, {"train": 2}, {"test": 19}):
+        with pytest.raises(UserError, match=r"was made for other data: .* is not in c"):
+            fitted(file, corpus(tmp_path, changed, limit=limit), "p.npz")
+    (tmp_path / "tests").mkdir()
+    others = [("x", "b"), *TESTS[1:]]
+    with pytest.raises(UserError, match=r"was made for other data: .* is not in c"):
+        fitted(file, corpus(tmp_path / "tests", tests=others, limit={"test": 10}), "p.npz")
+
+
+def bad(rows, *numbers):
+    """These rows without a label, which are bad records."""
+    return [(text, "" if n in numbers else label) for n, (text, label) in enumerate(rows)]
+
+
+def test_a_bad_record_is_left_out_and_no_other(stored, tmp_path):
+    _, _, file = stored
+    held = file.splits["train"].indices
+    found = fitted(file, corpus(tmp_path, bad(TEXTS, held[0], held[9]), skip_bad=2), "p.npz")
+    assert found.lost.left_out == 2
+    changed = bad(TEXTS, held[0], held[9])
+    changed[held[20]] = ("another", "a")
+    with pytest.raises(UserError, match=r"the example of its row \d+ is not in c"):
+        fitted(file, corpus(tmp_path, changed, skip_bad=2), "p.npz")
+
+
+@pytest.mark.parametrize("which", ["limit", "bad", "cut"])
+def test_the_size_of_a_source_counts_what_is_not_loaded(which, tmp_path):
+    if which == "limit":
+        data = corpus(tmp_path, limit={"train": 3, "validation": 1, "test": 2})
+    elif which == "bad":
+        data = corpus(tmp_path, bad(TEXTS, 0, 58, 59), bad(TESTS, 19), skip_bad=4)
+    else:
+        data = corpus(tmp_path, own_test=False, limit={"train": 3, "test": 2})
+    sizes = {"train": 60, "test": 60 if which == "cut" else 20}
+    assert source_sizes(data) == sizes
+    assert portable(made(data, clients=1), data).provenance["source_sizes"] == sizes
+
+
+def test_hashes_are_compared_though_the_fingerprint_is_the_same(stored):
+    data, _, file = stored
+    for name in ("train", "test"):
+        split = file.splits[name]
+        other = replace(split, hashes=split.hashes ^ np.uint64(1))
+        with pytest.raises(UserError, match=rf"the hash of {name} row \d+ is not that of the"):
+            fitted(replace(file, splits={**file.splits, name: other}), data, "p.npz")
+
+
+def test_train_rows_that_are_in_test_here_are_told(tmp_path):
+    """Both cuts are of train: a list of all its rows loses both."""
+    data = corpus(tmp_path, own_test=False)
+    every = Split(np.arange(60), [0, 60], source_hashes(data, "train"))
+    nothing = Split([], [0, 0], np.zeros(0, np.uint64))
+    found = fitted(
+        Partition({"train": every, "test": nothing}, {"rows_of": dict.fromkeys(SHARED, "train")}),
+        data, "p.npz",
+    )  # fmt: skip
+    sizes = {name: len(split) for name, split in data.splits.items()}
+    assert found.lost == Lost(to_validation=sizes["validation"], to_test=sizes["test"])
+    assert len(found.partition.splits["train"].indices) == sizes["train"]
+
+
+def test_a_client_may_lose_all_its_examples(stored, tmp_path):
+    _, _, file = stored
+    found = fitted(file, corpus(tmp_path, limit={"train": 2}), "p.npz")
+    assert found.partition.splits["train"].sizes().min() == 0 and found.lost.left_out == 52
 
 
 @pytest.mark.parametrize("change", ["text", "label", "missing"])
@@ -158,7 +225,7 @@ def test_test_shares_of_another_source_split(tmp_path, stored):
 def test_a_file_that_says_not_what_it_counts(stored):
     data, partition, file = stored
     beyond = Split([*file.splits["test"].indices[:-1], 99], file.splits["test"].offsets)
-    with pytest.raises(UserError, match="test rows that its own data does not have"):
+    with pytest.raises(UserError, match="the example of its row 99 is not in c"):
         fitted(replace(file, splits={**file.splits, "test": beyond}), data, "p.npz")
     with pytest.raises(UserError, match="does not say which rows"):
         fitted(partition, data, "p.npz")

@@ -128,6 +128,56 @@ def test_edited_content_is_noticed(tmp_path: Path, array: str, values) -> None:
         Partition.load(path)
 
 
+def edited(path: Path, change) -> None:
+    """Rewrites the file with `change(arrays, meta)` applied."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    meta = json.loads(arrays["meta"].tobytes())
+    change(arrays, meta)
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
+    np.savez(path, **arrays)
+
+
+def reversed_labels(arrays: dict, meta: dict) -> None:
+    arrays["histogram_labels"] = arrays["histogram_labels"][::-1]
+
+
+def other_hashes(arrays: dict, meta: dict) -> None:
+    arrays["train_hashes"] = arrays["train_hashes"] ^ np.uint64(1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        reversed_labels,
+        other_hashes,
+        lambda arrays, meta: meta["provenance"].update(seed=42),
+        lambda arrays, meta: meta["label_names"].reverse(),
+        lambda arrays, meta: meta.update(seal="0" * 64),
+    ],
+)
+def test_the_seal_covers_what_the_checksum_does_not(tmp_path: Path, change) -> None:
+    path = tmp_path / "split.npz"
+    made = example()
+    splits = {
+        name: Split(split.indices, split.offsets, split.indices.astype(np.uint64))
+        for name, split in made.splits.items()
+    }
+    Partition(splits, made.provenance, made.held_out, made.histogram).save(path)
+    edited(path, lambda arrays, meta: None)
+    assert Partition.load(path).checksum == made.checksum
+    edited(path, change)
+    with pytest.raises(PartitionError, match="does not match its seal"):
+        Partition.load(path)
+
+
+def test_a_file_of_before_the_seal_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "split.npz"
+    example().save(path)
+    edited(path, lambda arrays, meta: meta.pop("seal"))
+    assert Partition.load(path).provenance == example().provenance
+
+
 def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "split.npz"
     example().save(path)

@@ -93,3 +93,19 @@ def test_comparison_rows() -> None:
     share = found.splits["train"].matched_client
     assert other["train rows with the matched client"] == f"{share:.1%}"
     assert "JS distance of their label mixes" not in dict(comparison_rows(compare(BARE, BARE)))
+
+
+def test_summary_of_what_has_no_number() -> None:
+    achieved = {"sizes": {"gini": 1.981e-05}, "effective_alpha": None, "train_examples": 7532}
+    known = {"seed": 7532, "test_share": "skew_label", "achieved": achieved}
+    rows = dict(summary(Partition(BARE.splits, known)))
+    assert rows["Gini coefficient of sizes"] == "below 0.0001"
+    assert rows["effective alpha"] == "- (one label in all, or one example per client)"
+    assert rows["train examples given out"] == "7,532" and rows["seed"] == "7532"
+    assert rows["test share follows"] == "the labels held in train"
+    assert (
+        dict(summary(Partition(BARE.splits, {"achieved": {"effective_alpha": 1e6}})))[
+            "effective alpha"
+        ]
+        == "1,000,000"
+    )

@@ -234,6 +234,25 @@ def test_sweep(tmp_path: Path, touching: Callable) -> None:
     assert not touching()
 
 
+def test_lines_that_lie_on_one_another_are_both_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.axes import Axes
+
+    drawn = []
+    real = Axes.plot
+
+    def spy(self: Any, *values: Any, **style: Any) -> Any:
+        drawn.append((str(style["linestyle"]), style["marker"], style["markersize"]))
+        return real(self, *values, **style)
+
+    monkeypatch.setattr(Axes, "plot", spy)
+    same = sweep(0.01, 1)
+    plot_sweep({"dirichlet": same, "cluster": same}, "some_data", tmp_path / "sweep")
+    first, second = drawn[:2]
+    assert all(one != other for one, other in zip(first, second, strict=True))
+
+
 @pytest.mark.parametrize(
     ("lines", "line"),
     [

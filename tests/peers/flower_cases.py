@@ -99,7 +99,7 @@ def test_a_dataset_of_ones_own(tmp_path):
 
 
 def test_flowers_measures_take_it():
-    partitioner = flower_partitioner(TEXTS)
+    partitioner = flower_partitioner(TEXTS, columns=None)
     data = FederatedDataset(
         dataset=str(TEXTS / "data"), partitioners={"train": partitioner}, shuffle=False
     )
@@ -123,7 +123,7 @@ def test_it_survives_pickle_with_and_without_data():
 def test_flowers_shuffle_is_refused():
     """It is what FederatedDataset does unless told not to."""
     data = FederatedDataset(
-        dataset=str(TEXTS / "data"), partitioners={"train": flower_partitioner(TEXTS)}
+        dataset=str(TEXTS / "data"), partitioners={"train": flower_partitioner(TEXTS, columns=None)}
     )
     for _ in range(2):
         with pytest.raises(PartitionError, match="pass shuffle=False to FederatedDataset") as error:
@@ -134,6 +134,15 @@ def test_flowers_shuffle_is_refused():
 def test_a_shuffle_that_left_no_trace_is_seen_by_content():
     rows = rows_of(TEXTS).shuffle(seed=0).flatten_indices()
     assert_refused(flower_partitioner(TEXTS, columns=["text", "label"]), rows, "is not its example")
+
+
+def test_the_check_is_left_out_only_on_demand():
+    with pytest.raises(PartitionError, match=r"columns: not given, and .* hashes") as error:
+        flower_partitioner(TEXTS)
+    assert one_line(error) and "columns=None" in str(error.value)
+    unchecked = flower_partitioner(TEXTS, columns=None)
+    unchecked.dataset = rows_of(TEXTS).shuffle(seed=0).flatten_indices()
+    assert len(unchecked.load_partition(0))
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -184,22 +193,26 @@ def test_numbers_of_tags_count_by_name():
 def test_too_few_rows_are_refused():
     needed = int(Partition.load(TEXTS / "partition.npz").splits["train"].indices.max()) + 1
     fewer = rows_of(TEXTS).select(range(needed - 1))
-    assert_refused(flower_partitioner(TEXTS), fewer, f"{needed - 1} rows", f"at least {needed}")
-    enough = flower_partitioner(TEXTS)
+    assert_refused(
+        flower_partitioner(TEXTS, columns=None), fewer, f"{needed - 1} rows", f"at least {needed}"
+    )
+    enough = flower_partitioner(TEXTS, columns=None)
     enough.dataset = rows_of(TEXTS).select(range(needed))
     assert len(enough.load_partition(0))
 
 
 def test_another_split_is_refused_unless_it_is_called_so():
-    assert_refused(flower_partitioner(TEXTS, "test"), rows_of(TEXTS), "count rows of test")
-    calls_it_so = flower_partitioner(TEXTS, "test", source="train")
+    assert_refused(
+        flower_partitioner(TEXTS, "test", columns=None), rows_of(TEXTS), "count rows of test"
+    )
+    calls_it_so = flower_partitioner(TEXTS, "test", source="train", columns=None)
     calls_it_so.dataset = rows_of(TEXTS)
     assert len(calls_it_so.load_partition(0))
 
 
 def test_the_examples_of_a_run_are_not_rows():
     with pytest.raises(PartitionError, match="counts the examples that a run loaded") as error:
-        flower_partitioner(TEXTS / "of_a_run.npz")
+        flower_partitioner(TEXTS / "of_a_run.npz", columns=None)
     assert one_line(error)
 
 
@@ -226,7 +239,7 @@ def test_a_client_without_rows_has_none():
 
 @pytest.mark.parametrize("client", [-1, CLIENTS])
 def test_there_is_no_other_client(client):
-    partitioner = flower_partitioner(TEXTS)
+    partitioner = flower_partitioner(TEXTS, columns=None)
     partitioner.dataset = rows_of(TEXTS)
     with pytest.raises(PartitionError, match="a client from 0 to 6"):
         partitioner.load_partition(client)

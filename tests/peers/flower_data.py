@@ -72,7 +72,7 @@ def _corpus(folder: Path, task: str) -> Corpus:
         "name": "flower", "task": task, "version": 1, "licence": "l", "language": "en",
         "description": "d",
         "skew": {"text_classification": "label", "sequence_tagging": "entity_types"}.get(
-            task, "length"
+            task, "cluster"
         ),
         "local": {
             "reader": "table",

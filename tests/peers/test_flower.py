@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from flower_data import write_flower_data
+from flower_data import CLIENTS, COLUMNS, write_flower_data
 
 from partitioners import Partition, PartitionError, Split
 from partitioners.formats import flower
@@ -74,6 +74,14 @@ def test_partitioners_are_usable_in_its_environment():
     )
     assert theirs.returncode == 0, theirs.stderr
     assert theirs.stdout == ours.stdout and len(ours.stdout.split()) == 1
+
+
+def test_the_data_of_the_cases_can_be_made(tmp_path):
+    """In every environment, or the cases would fail where nobody sees it."""
+    write_flower_data(tmp_path)
+    for task in COLUMNS:
+        shares = Partition.load(tmp_path / task / "partition.npz").splits["train"]
+        assert shares.hashes is not None and shares.clients == CLIENTS
 
 
 def test_its_absence_is_one_line(monkeypatch):

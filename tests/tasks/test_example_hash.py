@@ -31,5 +31,5 @@ def test_as_defined(task):
     rows = [{**row, "row": i, "client": str(i), "source": ""} for i in range(3)]
     data = Dataset.from_list(rows, features=features(task))
     expected = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
-    found = example_hashes(task, data, labels)
+    found = example_hashes(task, data.data, labels)
     assert found.dtype == np.uint64 and list(found) == [expected] * 3

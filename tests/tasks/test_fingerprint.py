@@ -75,7 +75,7 @@ def test_more_text_than_one_arrow_array_holds(tmp_path, monkeypatch):
     """2.1 GB in one column, of chunks that share their memory."""
     row = {"text": ["a" * 2**23], "label": [0], "row": [0], "client": [""], "source": [""]}
     chunk = pa.table(row, schema=features(CARD.task).arrow_schema)
-    parsed = Parsed({"train": pa.concat_tables([chunk] * 260)}, ["x"], [])
+    parsed = Parsed({"train": pa.concat_tables([chunk] * 260)}, ["x"], [], {"train": 260})
     monkeypatch.setattr(data, "check_request", lambda *_: "local")
     monkeypatch.setattr(data, "read_source", lambda *_: parsed)
     corpus = load_corpus(CARD, data_root=None, cache_dir=tmp_path, limit={"validation": 5})

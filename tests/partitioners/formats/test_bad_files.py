@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pytest
-from fuzzing import seeds
+from fuzzing import seeds, times
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -49,18 +49,35 @@ def assert_sound(partition: Partition) -> None:
         ("example_index,client_id\n7,1\n7,1\n", "index 7 is listed twice, by client 1"),
         ("example_index,client_id\n-1,1\n", "index -1"),
         ("example_index,client_id\n1,-1\n", "client -1"),
-        ("example_index,client_id\n1.5,1\n", "csv"),
-        ("example_index,client_id\n1.0,1\n", "csv"),
-        ("example_index,client_id\n1e3,1\n", "csv"),
-        ("example_index,client_id\nnan,1\n", "csv"),
-        ("example_index,client_id\n,1\n", "csv"),
-        ("example_index,client_id\n1,\n", "csv"),
+        (
+            "example_index,client_id\n1.5,1\n",
+            "line 2: example_index '1.5'; expected a whole number from 0",
+        ),
+        ("example_index,client_id\n1.0,1\n", "line 2: example_index '1.0'; expected a whole"),
+        ("example_index,client_id\n1e3,1\n", "line 2: example_index '1e3'"),
+        ("example_index,client_id\nnan,1\n", "line 2: example_index 'nan'"),
+        (
+            "example_index,client_id\n,1\n",
+            "line 2: no example_index; expected a whole number from 0",
+        ),
+        (
+            "example_index,client_id\n2,0\n\n1,\n",
+            "line 4: no client_id; expected a whole number from 0",
+        ),
         ("example_index,client_id\nb'1',1\n", "csv"),
-        ("example_index,client_id\n1\n", "csv"),
-        ("example_index,client_id\n1,2,3\n", "csv"),
-        ("example_index,client_id\n1,user_7\n", "csv"),
+        ("example_index,client_id\n1\n", "line 2: 1 fields; expected 2, as its first line has"),
+        ("example_index,client_id\n0,0\n1,2,3\n", "line 3: 3 fields; expected 2"),
+        (
+            "example_index,client_id\n0,0\n1,user_7\n",
+            "line 3: client_id 'user_7'; expected a whole number from 0",
+        ),
+        ("example_index,client_id\n0x10,0\n", "line 2: example_index '0x10'; .* number from 0"),
+        ("example_index,client_id\n1,0\n2,0X1\n", "line 3: client_id '0X1'"),
+        ('example_index,client_id\n1," 0x1"\n', "line 2: client_id ' 0x1'"),
+        ("# mine\nexample_index,client_id\n1,0\n", "line 1: a comment; expected a table without"),
+        ("example_index,client_id\n# mine\n1,0\n", "line 2: a comment; expected a table without"),
         ("example_index,client_id\n1,99999999999\n", "clients from 0 to 10,000,000"),
-        ("example_index,client_id\n99999999999999999999,1\n", "csv"),
+        ("example_index,client_id\n99999999999999999999,1\n", "line 2: example_index '9+'"),
         ("example_index,client_id\n20,1\n", "index 20; expected rows of train, which has 20"),
         ("example_index,client_id,split\n1,1,test\n", "a split named train"),
         ("example_index,client_id,split\n1,1,train\n2,1,valid\n", "rows of 'valid'"),
@@ -73,9 +90,22 @@ def test_bad_csv(text: str, what: str, tmp_path: Path) -> None:
     refused(tmp_path / "x.csv", what, train=20, test=5)
 
 
+def test_no_library_speaks_of_a_bad_line(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("client_id,note,example_index\nann,,0\n")
+    with pytest.raises(PartitionError) as error:
+        import_partition(tmp_path / "x.csv")
+    told = f"{tmp_path / 'x.csv'} line 2: client_id 'ann'; expected a whole number from 0"
+    assert str(error.value) == told
+
+
 def test_a_csv_whose_header_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"example_index\xc3,client_id\n1,2\n")
-    refused(tmp_path / "x.csv", "utf-8")
+    refused(tmp_path / "x.csv", "no UTF-8")
+
+
+def test_an_x_elsewhere_is_no_hexadecimal_number(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("example_index,client_id,note\n3,1,0x10\n4,0,0x\n")
+    assert import_partition(tmp_path / "x.csv").splits["train"].indices.tolist() == [4, 3]
 
 
 def test_csv_as_people_write_it(tmp_path: Path) -> None:
@@ -86,7 +116,7 @@ def test_csv_as_people_write_it(tmp_path: Path) -> None:
     assert [train.client(k).tolist() for k in range(train.clients)] == [[4], [], [1, 5]]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=times(60))
 @given(data=st.data())
 def test_any_csv(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Read as Python reads it, or refused."""
@@ -125,6 +155,9 @@ def write_table(path: Path, **changes: object) -> None:
         {"split": pyarrow.array(GOOD["split"]).dictionary_encode(), "label": ["a", "b", "c"]},
         {"hash": pyarrow.array([None, None, None], pyarrow.uint64())},
         {"hash": pyarrow.nulls(3)},
+        {"split": pyarrow.array(GOOD["split"], pyarrow.large_string())},
+        {"split": pyarrow.array(GOOD["split"], pyarrow.string_view())},
+        {"split": pyarrow.array(GOOD["split"], pyarrow.large_string()).dictionary_encode()},
     ],
 )
 def test_parquet_of_others(changes: dict, tmp_path: Path) -> None:
@@ -147,7 +180,7 @@ def test_hashes_of_others_follow_their_examples(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"split": None}, "no column split"),
+        ({"client": None}, "no column client"),
         ({"client": None}, "no column client"),
         ({"index": None}, "no column index"),
         ({"index": [4.0, 3.0, 3.0]}, "column index of type double"),

@@ -16,6 +16,7 @@ from samples import TASKS, examples, random_partition, target
 
 from partitioners import Partition, PartitionError
 from partitioners.formats import FORMATS, export_partition, import_partition
+from partitioners.plots import plot_sizes
 
 MADE = random_partition(9, clients=6, rows=50)
 TABLES = examples(MADE)
@@ -274,3 +275,33 @@ print(read.checksum)
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == MADE.checksum == import_partition(tmp_path / "x.jsonl").checksum
+
+
+NEEDS = {"parquet": "pyarrow", "csv": "pyarrow", "client_files": "pyarrow", "h5": "h5py"}
+
+
+@pytest.mark.parametrize(("form", "library"), [*NEEDS.items(), ("dataset_dict", "datasets")])
+def test_a_missing_library_is_one_line(
+    form: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = target(tmp_path, form)
+    export(there, form)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(PartitionError, match=f"needs the library {library}; pip install") as error:
+        export(target(tmp_path / "new", form), form)
+    assert "\n" not in str(error.value) and not (tmp_path / "new").exists()
+    if form == "dataset_dict":  # it is read as Arrow files
+        assert import_partition(there).checksum == MADE.checksum
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        library = "pyarrow"
+    with pytest.raises(PartitionError, match=f"format {form}: needs the library {library}"):
+        import_partition(there, form)
+
+
+def test_plots_without_their_library_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(PartitionError, match="plots: needs the library matplotlib"):
+        plot_sizes(MADE, tmp_path / "sizes")
+    assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 from pathlib import Path
 
@@ -88,6 +87,38 @@ def test_several_methods_are_listed(tmp_path: Path) -> None:
             import_partition(path, method=wanted, sizes=SIZES)
         assert "niid_label_clients=3_alpha=1, uniform" in str(error.value)
     assert shares(import_partition(path, method="uniform", sizes=SIZES)) == EXPECTED
+
+
+def test_a_method_is_known_by_the_part_that_tells_it_from_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    write_method(path, "niid_label_clients=3_alpha=1")
+    write_method(path, "niid_cluster_clients=3_alpha=5.0")
+    write_method(path, "kmeans_10")
+    for wanted, method in (
+        ("alpha=1", "niid_label_clients=3_alpha=1"),
+        ("alpha=1.0", "niid_label_clients=3_alpha=1"),
+        ("niid_label_alpha=1", "niid_label_clients=3_alpha=1"),
+        ("alpha=5", "niid_cluster_clients=3_alpha=5"),
+        ("cluster", "niid_cluster_clients=3_alpha=5"),
+        ("clusters=10", "kmeans_clusters=10"),
+    ):
+        read = import_partition(path, method=wanted, sizes=SIZES)
+        assert shares(read) == EXPECTED and read.provenance["method"] == method
+    for wanted in ("alpha=10", "alpha=", "alph", ""):
+        with pytest.raises(PartitionError, match=f"no method '{wanted}'; expected one of kmeans"):
+            import_partition(path, method=wanted, sizes=SIZES)
+
+
+@pytest.mark.parametrize("wanted", ["alpha=1.00", "clients=3", "niid_label_clients=3_alpha=1.00"])
+def test_a_method_that_may_be_several_is_none(wanted: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    write_method(path, "niid_label_clients=3_alpha=1")
+    write_method(path, "niid_label_clients=3_alpha=1.0")
+    both = "niid_label_clients=3_alpha=1, niid_label_clients=3_alpha=1.0; expected the whole name"
+    with pytest.raises(PartitionError, match=f"method '{wanted}' may be {both}"):
+        import_partition(path, method=wanted, sizes=SIZES)
+    for exact in ("niid_label_clients=3_alpha=1", "niid_label_clients=3_alpha=1.0"):
+        import_partition(path, method=exact, sizes=SIZES)
 
 
 def test_keys_are_numbers_not_text(tmp_path: Path) -> None:
@@ -398,22 +429,3 @@ def test_a_foreign_partition_keeps_its_name(tmp_path: Path) -> None:
         assert list(file) == ["niid_label_clients=3_alpha=5"]
         assert file["niid_label_clients=3_alpha=5/alpha"][()] == 5.0
         assert file["niid_label_clients=3_alpha=5/partition_data/1/test"][()].tolist() == [10, 13]
-
-
-def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def no_h5py(name: str, *rest: object, **more: object):
-        if name.split(".")[0] == "h5py":
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", no_h5py)
-    (tmp_path / "old.h5").write_bytes(b"x")
-    for call in (
-        lambda: export_partition(random_partition(0), tmp_path / "x.h5", "h5"),
-        lambda: import_partition(tmp_path / "old.h5"),
-    ):
-        with pytest.raises(PartitionError, match="pip install h5py"):
-            call()
-    assert [path.name for path in tmp_path.iterdir()] == ["old.h5"]
