@@ -84,7 +84,7 @@ def profile_table(title: str, seconds: dict[str, float], of_workers: dict[str, f
     from rich.table import Table
 
     table = Table(title=f"Where the time went: {title}")
-    table.add_column("phase")
+    table.add_column("phase", no_wrap=True)
     for column in ("s", "%", *(("workers, s", "%") if of_workers else ())):
         table.add_column(column, justify="right")
     table.add_column("what it is")

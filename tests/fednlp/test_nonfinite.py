@@ -134,12 +134,12 @@ def test_skip_is_the_round_without_the_client(kind, config, tmp_path, monkeypatc
 
     from fednlp.federation import Federation
 
-    real = Federation._cohort
+    real = Federation.cohort
 
     def cohort(self, round):
         return [a for a in real(self, round) if round != 1 or a.client not in left_out]
 
-    monkeypatch.setattr(Federation, "_cohort", cohort)
+    monkeypatch.setattr(Federation, "cohort", cohort)
     without = run(config(kind, bad=(0, 1)), tmp_path / "without")
     assert digests(without) == digests(skipped)
     assert without.result.selected == skipped.result.selected

@@ -51,7 +51,7 @@ def test_every_walk_through_a_folder(closed):
         list(entries(closed, lambda parts: True))
     with pytest.raises(PermissionError), open_entry(closed, "6"):
         pass
-    with pytest.raises(DataError, match="sci.med: cannot be read .*; make it readable"):
+    with pytest.raises(DataError, match=r"sci\.med: cannot be read .*; make it readable"):
         file_hash(closed)
 
 
