@@ -7,6 +7,8 @@ import io
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -95,6 +97,11 @@ class Crew:
         if self.serves is experiment:
             return
         self._forget()
+        with self._ended_by_failure():
+            self._set_up(experiment, threads)
+        self.serves = experiment
+
+    def _set_up(self, experiment: Experiment, threads: int) -> None:
         try:
             folder = Path(tempfile.mkdtemp(prefix="fednlp-", dir=_place(experiment)))
             try:
@@ -103,7 +110,15 @@ class Crew:
                 shutil.rmtree(folder, ignore_errors=True)  # all is open by now
         except OSError as error:
             raise no_room(error) from None
-        self.serves = experiment
+
+    @contextmanager
+    def _ended_by_failure(self) -> Iterator[None]:
+        """Answers that nobody has read would be taken for those to the next question."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def _hand_over(self, experiment: Experiment, threads: int, folder: Path) -> None:
         module, content = folder / "module", io.BytesIO()
@@ -146,10 +161,11 @@ class Crew:
 
     def begin(self, sent: Broadcast) -> None:
         """Sends the weights to all."""
-        placed = self.broadcast.put({**sent.received, WEIGHTS: sent.weights})
-        for process in self.processes:
-            process.send(Send(sent.round, placed))
-        self._wait()
+        with self._ended_by_failure():
+            placed = self.broadcast.put({**sent.received, WEIGHTS: sent.weights})
+            for process in self.processes:
+                process.send(Send(sent.round, placed))
+            self._wait()
 
     def _share(self, path: Path) -> SharedTensors:
         self.shared.append(SharedTensors(path, create=True))

@@ -301,6 +301,17 @@ def test_no_room_for_what_is_shared(small_data, disk, tmp_path, monkeypatch):
     assert list(disk.iterdir()) == []  # while the workers still hold their files
 
 
+def test_workers_that_could_not_be_set_up_do_not_answer_the_next_run(
+    small_config, tmp_path, monkeypatch
+):
+    changes = {"engine.workers": 2, "engine.threads": 1, "centralized.budget": "none"}
+    with monkeypatch.context() as broken, pytest.raises(RuntimeError, match="a worker failed"):
+        broken.setattr(crews, "_config", lambda experiment: "{}")
+        run(small_config(changes), tmp_path / "broken")
+    alone = run(small_config({**changes, "engine.workers": 1}), tmp_path / "alone")
+    assert digests(run(small_config(changes), tmp_path / "again")) == digests(alone)
+
+
 def test_the_memory_of_workers_counts(small_config, tmp_path):
     one, two = both(small_config, tmp_path, {"rounds": 1})
     peak = "peak_memory_bytes"
