@@ -36,7 +36,7 @@ class FedAvg(Algorithm):
 
     def local_update(self, client: Client) -> State:
         start = client.received["weights"]
-        return {"delta": client.train(start, self.correction(client)).weights - start}
+        return {"delta": client.train(start, self.correction(client)).weights.sub_(start)}
 
     def server_update(self, weights: Tensor, mean: State, server: State, cohort: Cohort) -> Tensor:
         return self.server.step(weights, mean["delta"], server)

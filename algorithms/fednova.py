@@ -64,7 +64,7 @@ class FedNova(FedAvg):
         start = client.received["weights"]
         trained = client.train(start, self.correction(client))
         norm = applied_gradient_norm(trained.rates, client.optimizer.momentum)
-        delta = trained.weights - start
+        delta = trained.weights.sub_(start)
         return {
             "direction": delta / norm if norm > 0 else delta,  # rates all 0: delta is 0
             "norm": delta.new_full((), norm),

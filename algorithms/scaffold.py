@@ -61,7 +61,7 @@ class Scaffold(FedAvg):
     def local_update(self, client: Client) -> State:
         start, old = client.received["weights"], client.state["control"]
         trained = client.train(start, self.correction(client))
-        delta = trained.weights - start
+        delta = trained.weights.sub_(start)
         if trained.lr_sum > 0:  # a client whose rates were all 0 learned nothing
             client.state["control"] = self.new_control(client, delta, trained)
         return {"delta": delta, "control": client.state["control"] - old}

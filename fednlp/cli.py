@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from pathlib import Path
@@ -224,6 +226,11 @@ def _run_all(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> 
 
     Returns their gap table, which it prints. One failed run does not stop the others.
     """
+    from fednlp.engines.nursery import begin_early
+
+    for _, config in configs:
+        begin_early(config.engine)
+
     from fednlp.experiment import check_components, prepare_process
     from fednlp.runs import run_pair
 
@@ -313,6 +320,7 @@ def _report(problems: list[str]) -> None:
 
 def main() -> None:
     """Runs a command; errors of the user become one line and exit code 2."""
+    atexit.register(gc.freeze)  # the collection at the end would search all for a second or two
     try:
         code = app(standalone_mode=False, prog_name=PROGRAM)
     except typer.Abort:

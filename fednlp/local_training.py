@@ -15,14 +15,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fednlp.compiled import CompiledModule
 from fednlp.config import ClientConfig
 from fednlp.course import WHOLE_RUN, Course, Span
 from fednlp.cuda_graphs import Graphs, Recorder
 from fednlp.flat_model import FlatModel
-from fednlp.occurring_rows import restrict
+from fednlp.occurring_rows import restrict, restricted_table
 from fednlp.profile import SET_UP, clock
 from fednlp.random_streams import TorchRandomState, integer_seed
 from fednlp.static_step import StaticSteps
@@ -75,6 +75,11 @@ class LocalTrainer:
         return CompiledModule(self.model.module) if self.compile else self.model.module
 
     @cached_property
+    def table(self) -> nn.Embedding | None:
+        """The embedding that a participation may restrict to the rows that occur in its data."""
+        return restricted_table(self.model, self.store, self.settings)
+
+    @cached_property
     def static_steps(self) -> StaticSteps:
         recorder = Recorder(self.model.device) if self.steps == "graphs" else None
         return StaticSteps(self, Graphs(recorder))
@@ -122,8 +127,9 @@ class LocalTrainer:
             return self.static_steps.begin(correct)
         rows = None
         # Corrections see all weights; compiled code is made for the weights' shapes.
-        if correct is None and not whole_vocabulary and not self.compile:
-            rows = restrict(self.model, self.store, course.examples, self.settings)
+        whole = whole_vocabulary or correct is not None or self.compile
+        if not whole and self.table is not None:
+            rows = restrict(self.model, self.table, self.store, course.examples)
         return PlainSteps(self, correct, rows)
 
     def course(
@@ -172,7 +178,9 @@ class Participation:
         budget = self.course.budget
         until = budget if until is None else min(until, budget)
         before = Work(**vars(self.done))
-        self.trainer.model.module.train()
+        module = self.trainer.model.module
+        if not module.training:  # to set it in every layer takes a while
+            module.train()
         with self.random_state.active(), self.steps.active():
             clock.lap(SET_UP)
             self.steps.run(self._batches(until))

@@ -83,36 +83,37 @@ class OccurringRows:
             weight.data, weight.grad = table, gradient
 
 
-def restrict(
-    model: FlatModel, store: TokenStore, examples: np.ndarray, settings: ClientConfig
-) -> OccurringRows | None:
-    """The restriction for `examples` [n], or None where it does not apply or does not pay.
+def restricted_table(
+    model: FlatModel, store: TokenStore, settings: ClientConfig
+) -> nn.Embedding | None:
+    """The word embedding, where it can be restricted and is large enough to pay.
 
-    It applies to a trained table that leads the flat vector and that no other layer shares, and to
-    optimizers that leave a row alone whose gradient was always zero.
+    It leads the flat vector, is trained, and no other layer shares it; the optimizer leaves a row
+    alone whose gradient was always zero.
     """
-    embedding = _table(model)
-    if embedding is None or embedding.weight.numel() < WORTH or store.target_lengths is not None:
-        return None
     if settings.optimizer == "sgd" and settings.momentum and settings.weight_decay:
         return None
-    tokens = occurring_tokens(store, examples)
-    if len(tokens) > LARGEST_SHARE * len(embedding.weight):
-        return None
-    if not bool((tokens == store.pad_id).nonzero() == store.pad_id):
-        return None  # the model tells padding by its id, so it must keep it
-    return OccurringRows(model, embedding, tokens)
-
-
-def _table(model: FlatModel) -> nn.Embedding | None:
-    """The word embedding, if it is the first slice of the vector and belongs to one layer only."""
     module = model.module
     if getattr(getattr(module, "config", None), "model_type", None) not in READ_IDS_ONLY_TO_EMBED:
         return None
     embedding: object = getattr(module, "get_input_embeddings", lambda: None)()
     if type(embedding) is not nn.Embedding or embedding.scale_grad_by_freq or embedding.sparse:
         return None
+    if embedding.weight.numel() < WORTH or store.target_lengths is not None:
+        return None
     owners = [p for m in module.modules() for p in m.parameters(recurse=False)]
     shared = sum(p is embedding.weight for p in owners) != 1
     leads = embedding.weight.data_ptr() == model.weights.data_ptr()
     return None if shared or not leads or not embedding.weight.requires_grad else embedding
+
+
+def restrict(
+    model: FlatModel, embedding: nn.Embedding, store: TokenStore, examples: np.ndarray
+) -> OccurringRows | None:
+    """The restriction of a `restricted_table` for `examples` [n], or None where it cannot pay."""
+    tokens = occurring_tokens(store, examples)
+    if len(tokens) > LARGEST_SHARE * len(embedding.weight):
+        return None
+    if not bool((tokens == store.pad_id).nonzero() == store.pad_id):
+        return None  # the model tells padding by its id, so it must keep it
+    return OccurringRows(model, embedding, tokens)

@@ -10,8 +10,6 @@ import time
 from collections import defaultdict
 from typing import Any
 
-import torch
-
 PREPARATION, SET_UP, DATA = "preparation", "client set-up", "data"
 FORWARD_BACKWARD, OPTIMIZER, ALGORITHM = "forward and backward", "optimizer", "algorithm"
 AGGREGATION, EVALUATION, CHECKPOINT = "aggregation", "evaluation", "log and checkpoint"
@@ -53,6 +51,8 @@ class LapClock:
         """Gives the time since the last lap to a phase."""
         if not self.running:
             return
+        import torch  # only now: it is a part of the preparation
+
         if torch.cuda.is_initialized():
             torch.cuda.synchronize()
         now = time.perf_counter()

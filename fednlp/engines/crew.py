@@ -9,9 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ import torch
 from fednlp import places
 from fednlp.engines.client import Broadcast
 from fednlp.engines.messages import WEIGHTS, Answer, Failure, Files, Send, Setup
+from fednlp.engines.nursery import worker_context
 from fednlp.engines.shared_tensors import SharedTensors, no_room
 from fednlp.engines.worker import main
 from fednlp.errors import UserError
@@ -34,12 +33,7 @@ class Process:
     """A worker process as the leading one sees it."""
 
     def __init__(self, number: int) -> None:
-        context: ForkServerContext | SpawnContext
-        if "forkserver" in get_all_start_methods():
-            context = get_context("forkserver")  # imports libraries once, before threads start
-            context.set_forkserver_preload([main.__module__])
-        else:
-            context = get_context("spawn")
+        context = worker_context()
         self.number, self.peak_memory = number, 0
         ours, theirs = context.Pipe()
         self.connection: Connection = ours

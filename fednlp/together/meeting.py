@@ -8,7 +8,8 @@ on. Only one thread runs at any time, so nothing here is concurrent.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Semaphore, Thread
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 from fednlp.engines.client import Asked, Learned, Upload
 from fednlp.together.trainer import CorrectionFailed
@@ -24,13 +25,15 @@ class _Dismissed(BaseException):
 class Member:
     """One client. asked: the training that it waits for. error: what it ended with."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, threads: ThreadPoolExecutor) -> None:
         self.asked: Asked | None = None
         self.error: BaseException | None = None
         self.upload: Upload | None = None
         self._answer: Learned | BaseException | None = None
-        self._work, self._go, self._rest = work, Semaphore(0), Semaphore(0)
-        Thread(target=self._run, daemon=True).start()
+        self._work, self._go, self._rest = work, Lock(), Lock()
+        self._go.acquire()  # each is held but when its side may go on
+        self._rest.acquire()
+        threads.submit(self._run)
 
     def resume(self, answer: Learned | BaseException | None = None) -> None:
         """Runs it until it asks or ends. answer: what it asked for, or what `train` raises."""
@@ -61,12 +64,12 @@ class Member:
         return self._answer
 
 
-def meet(works: Sequence[Work], train_all: TrainAll) -> list[Upload]:
+def meet(works: Sequence[Work], train_all: TrainAll, threads: ThreadPoolExecutor) -> list[Upload]:
     """The uploads of all clients, in their order.
 
-    Raises what the first client to fail raised.
+    threads: one for each client. Raises what the first client to fail raised.
     """
-    members = [Member(work) for work in works]
+    members = [Member(work, threads) for work in works]
     try:
         for member in members:
             _go_on(member)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -36,6 +37,10 @@ class TogetherRunner:
 
     runner: ClientRunner
     trainer: TogetherTrainer
+    _threads: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._threads = ThreadPoolExecutor(self.clients)
 
     @property
     def clients(self) -> int:
@@ -71,7 +76,7 @@ class TogetherRunner:
             partial(self.runner.run_by, sent=sent, assignment=assignment, state=state)
             for assignment, state in zip(assignments, states, strict=True)
         ]
-        uploads = meet(works, self.trainer.train)
+        uploads = meet(works, self.trainer.train, self._threads)
         for upload in uploads:  # a client waits for the others, so its own time says nothing
             upload.seconds = (time.perf_counter() - began) / len(uploads)
         return uploads

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fednlp.engines.client import Asked, Learned
 from fednlp.local_training import LocalTrainer, Work
+from fednlp.profile import ALGORITHM, DATA, FORWARD_BACKWARD, OPTIMIZER, SET_UP, clock
 from fednlp.random_streams import TorchRandomState, integer_seed
 from fednlp.step import TOKENS_PER_PASS, apply, autocast
 from fednlp.together.batches import JointBatch, joint, padded_tokens
@@ -87,9 +88,12 @@ class TogetherTrainer:
     def _train(self, asked: list[Asked]) -> list[Learned]:
         """asked: the longest first."""
         trainer, rows, count = self.trainer, self.rows, len(asked)
+        clock.lap(ALGORITHM)
         for k, one in enumerate(asked):
             rows.weights[k] = one.start
+        clock.lap(SET_UP)
         self._optimizer.begin()
+        clock.lap(OPTIMIZER)  # as one by one, where the first step makes the moments
         work = [Work() for _ in asked]
         rates: list[list[float]] = [[] for _ in asked]
         plans = [one.course.batches() for one in asked]
@@ -97,6 +101,7 @@ class TogetherTrainer:
         self._corrections.zero_()
         first = asked[0].course
         seed = integer_seed(trainer.seed, f"dropout{first.stream}", *first.coordinates)
+        clock.lap(SET_UP)
         with TorchRandomState(seed, trainer.model.device).active():
             for step in range(first.steps):
                 active = [one for one in asked if one.course.steps > step]
@@ -109,13 +114,17 @@ class TogetherTrainer:
         losses, corrections = self._losses.tolist(), self._corrections.tolist()
         for k, done in enumerate(work):
             done.loss_sum, done.correction_sum = losses[k], corrections[k]
-        return [Learned(rows.weights[k].clone(), tuple(rates[k]), work[k]) for k in range(count)]
+        learned = [Learned(rows.weights[k].clone(), tuple(rates[k]), work[k]) for k in range(count)]
+        clock.lap(SET_UP)
+        return learned
 
     def _step(self, active: list[Asked], batches: list[PlannedBatch], rates: list[float]) -> int:
         """One step of the first clients; returns the padded tokens of each."""
         rows, settings, count = self.rows, self.trainer.settings, len(active)
         gradient = rows.gradient[:count]
+        clock.lap(DATA)
         gradient.zero_()
+        clock.lap(OPTIMIZER)
         rows.active = count
         passes = joint(batches, TOKENS_PER_PASS)
         examples = torch.tensor([float(b.examples) for b in batches], device=gradient.device)
@@ -123,15 +132,18 @@ class TogetherTrainer:
             means = self._means(part)
             means.sum().backward()
             self._losses[:count] += means.detach() * examples
+            clock.lap(FORWARD_BACKWARD)
         for k, one in enumerate(active):
             if one.correct is not None:
                 try:
                     self._corrections[k] += apply(one.correct, gradient[k], rows.weights[k])
                 except BaseException as error:
                     raise CorrectionFailed(one) from error
+        clock.lap(ALGORITHM)
         if settings.clip_norm is not None:
             clip_(gradient, settings.clip_norm)
         self._optimizer.step(rates)
+        clock.lap(OPTIMIZER)
         return padded_tokens(passes)
 
     def _means(self, part: JointBatch) -> Tensor:
@@ -140,6 +152,7 @@ class TogetherTrainer:
         rows.batch = part.batch
         batch = trainer.task.collate(trainer.store, part.planned)
         share = torch.from_numpy(part.share).to(batch.row_weight.device)
+        clock.lap(DATA)
         with autocast(trainer.precision, trainer.model.device):
             losses = trainer.task.row_loss(self.module, batch)
         return (losses * (batch.row_weight * share)).view(rows.active, -1).sum(1)

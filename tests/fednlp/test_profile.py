@@ -74,14 +74,15 @@ def shown(table):
     return re.sub(r"[│┃]", "", out.getvalue())
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_profiled_run(workers, small_data, tmp_path):
+@pytest.mark.parametrize("workers,together", [(1, 1), (2, 1), (1, 2), (2, 2)])
+def test_a_profiled_run(workers, together, small_data, tmp_path):
     path = tmp_path / "run.yaml"
-    path.write_text(yaml.safe_dump(small_data({"engine.workers": workers, "engine.threads": 1})))
+    engine = {"workers": workers, "together": together, "threads": 1}
+    path.write_text(yaml.safe_dump(small_data({"engine": engine})))
     answer = command("run", path, "--profile", "--out", tmp_path / "profiled")
     assert answer.code == 0 and answer.out.count("Where the time went") == 2
-    for phase in ("forward and backward", "optimizer", "evaluation", "log and checkpoint"):
-        assert answer.out.count(phase) >= 2, phase
+    for phase in ("data", "forward and backward", "optimizer", "evaluation", "log and checkpoint"):
+        assert len(re.findall(rf"^│ {phase} +│ +\d", answer.out, re.MULTILINE)) == 2, phase
     assert ("waiting for workers" in answer.out) == (workers == 2)
     clock.running = False
     assert command("run", path, "--out", tmp_path / "plain").code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -246,13 +247,25 @@ class Trips(FedAvg):
 @pytest.mark.parametrize("hook", ["correct", "shape", "update"])
 def test_an_error_names_the_client_and_the_hook_as_one_by_one(hook, small_config):
     rounds, messages = Rounds(build(small_config), method=Trips(hook=hook)), []
-    for together in (False, True):
+    for together in (False, True, True):  # the third needs the threads of the second
         with pytest.raises(UserError) as error:
             rounds.run(together)
         messages.append(str(error.value))
-    assert messages[0] == messages[1]
+    assert messages[0] == messages[1] == messages[2]
     assert "client 2, round 1" in messages[0] and f"{Trips.__name__}." in messages[0]
-    assert threading.active_count() < 5  # nobody is left waiting
+
+
+def test_threads_end_with_the_runner(small_config):
+    before = set(threading.enumerate())
+    rounds = Rounds(build(small_config))
+    rounds.run(True)
+    begun = [t for t in threading.enumerate() if t not in before]
+    assert len(begun) == rounds.together.clients
+    del rounds
+    gc.collect()
+    for thread in begun:
+        thread.join(timeout=20)
+    assert not any(thread.is_alive() for thread in begun)
 
 
 def test_a_client_that_diverges_leaves_the_others_alone(small_config):
