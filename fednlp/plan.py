@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -25,7 +25,11 @@ PLACE = "the plan"  # which hooks are called for
 
 @dataclass(frozen=True)
 class Plan:
-    """Predicted costs; examples and bytes are exact for uniform sampling of equal clients."""
+    """Predicted costs; examples and bytes are exact for uniform sampling of equal clients.
+
+    tokens: without padding. scored_tokens: of the validations and tests of one of the two runs.
+    seconds: of both, from probe steps; 0 where none were taken.
+    """
 
     federated_id: str
     centralized_id: str | None
@@ -33,9 +37,12 @@ class Plan:
     clients_per_round: int
     population: int
     examples: int
+    tokens: int
     steps: int
     centralized_examples: int
+    centralized_tokens: int
     centralized_steps: int
+    scored_tokens: int
     bytes_down: int
     bytes_up: int
     bytes_base: int
@@ -47,6 +54,13 @@ class Plan:
 
 def plan(experiment: Experiment) -> Plan:
     """Predicts steps, bytes, disk and time; time from a few probe steps, which leave no trace."""
+    costs = counts(experiment)
+    steps = costs.steps + costs.centralized_steps
+    return replace(costs, seconds=_step_seconds(experiment) * steps)
+
+
+def counts(experiment: Experiment) -> Plan:
+    """All of a plan that needs no training."""
     config, sampler = experiment.config, experiment.sampler
     client, vector = config.client, experiment.initial_weights
     method = Hooks(experiment.algorithm)
@@ -78,14 +92,17 @@ def plan(experiment: Experiment) -> Plan:
         clients_per_round=config.sampling.clients_per_round,
         population=len(sampler.clients),
         examples=round(examples),
+        tokens=round(examples * _tokens(experiment, "train")),
         steps=round(steps),
         centralized_examples=round(central),
+        centralized_tokens=round(central * _tokens(experiment, "train")),
         centralized_steps=central_steps,
+        scored_tokens=round(_scored_tokens(experiment)),
         bytes_down=participations * down,
         bytes_up=participations * upload,
         bytes_base=4 * experiment.model.frozen * round(expected),
         disk_bytes=round(disk),
-        seconds=_step_seconds(experiment) * (steps + central_steps),
+        seconds=0.0,
         trainable=vector.numel(),
         frozen=experiment.model.frozen,
     )
@@ -114,6 +131,23 @@ def _upload(experiment: Experiment, method: Hooks, server: State) -> tuple[int, 
         train=train,
     )
     return payload_bytes(method.local_update(client, PLACE)), passes
+
+
+def _tokens(experiment: Experiment, split: str) -> float:
+    """Mean tokens of an example, those of all its rows and of its targets."""
+    store = experiment.stores[split]
+    total = float(store.row_lengths.sum())
+    if store.target_lengths is not None:
+        total += float(store.target_lengths.sum())
+    return total / max(1, store.examples)
+
+
+def _scored_tokens(experiment: Experiment) -> float:
+    """Of every validation, and of test twice: the selected and the last round."""
+    config = experiment.config
+    validations = math.ceil(config.rounds / config.evaluation.every)
+    each = len(experiment.validation_indices) * _tokens(experiment, "validation")
+    return validations * each + 2 * experiment.stores["test"].examples * _tokens(experiment, "test")
 
 
 def _batch_size(experiment: Experiment) -> float:

@@ -27,7 +27,13 @@ def begin_early(engine: EngineConfig) -> None:
     """Starts the server if a run of this engine may want workers."""
     on_a_cpu = engine.device != "cuda"
     wanted = _cores() > 1 and on_a_cpu if engine.workers == "auto" else engine.workers > 1
-    if not wanted or not isinstance(worker_context(), ForkServerContext):
+    if wanted:
+        begin()
+
+
+def begin() -> None:
+    """Starts the server, where there can be one."""
+    if not isinstance(worker_context(), ForkServerContext):
         return
     resource_tracker.ensure_running()  # the server wants it, and it takes away the mask below
     # An interrupt is for this process alone; what it starts inherits the mask.
