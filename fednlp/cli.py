@@ -109,13 +109,16 @@ def suite(
 
     Run again, it continues. --dry-run only tells what would be done, and what that would cost.
     """
-    from fednlp.engines.nursery import begin
+    from fednlp.engines.nursery import begin, begin_early
     from fednlp.places import config_file
     from fednlp.suite import read_suite
 
     described = read_suite(config_file(suite), _with_skip_bad(overrides, skip_bad))
-    if jobs > 1 and not dry_run:
+    runs = [] if dry_run else [run for _, run in described.runs()]
+    if jobs > 1 and runs:
         begin()  # it imports the libraries while this process does
+    for run in runs if jobs == 1 else []:
+        begin_early(run.config.engine)
     from fednlp.jobs.whole import WholeSuite
 
     whole = WholeSuite(described)

@@ -120,13 +120,17 @@ def read_suite(path: Path, overrides: list[str]) -> Suite:
     count = cells * len(seeds) + (2 * cells * search.trials * len(search.seeds) if search else 0)
     if count > MOST_RUNS:
         raise UserError(f"{path}: matrix", f"asks for {count:,} runs", f"at most {MOST_RUNS:,}")
-    suite = Suite(path, [], seeds, overrides, search)
+    suite, known = Suite(path, [], seeds, overrides, search), set[str]()
     for chosen in product(*axes):
         mapping = configuration.merged(base, {})
         for _, changes in chosen:
             for key, value in changes.items():
                 configuration.override(mapping, key, configuration.whole(key, value, path.parent))
-        suite.cells.append(Cell(tuple(name for name, _ in chosen), mapping))
+        cell = Cell(tuple(name for name, _ in chosen), mapping)
+        if cell.label in known:
+            raise UserError(f"{path}: matrix", f"has '{cell.label}' twice", fix="drop one")
+        known.add(cell.label)
+        suite.cells.append(cell)
     if search is not None:
         _check_search(suite, search)
     return suite
@@ -159,7 +163,12 @@ def _base(base: Any, path: Path) -> dict[str, Any]:
 def _axis(name: Any, entries: Any, path: Path) -> list[tuple[str, dict[str, Any]]]:
     if isinstance(entries, list) and entries:
         _require_key(name, f"{path}: matrix")
-        return [(f"{name} {_short(value)}", {name: value}) for value in entries]
+        short = [_short(value) for value in entries]
+        labels = [
+            word if short.count(word) == 1 else _long(value)
+            for word, value in zip(short, entries, strict=True)
+        ]
+        return [(f"{name} {label}", {name: v}) for label, v in zip(labels, entries, strict=True)]
     if isinstance(entries, dict) and entries:
         for label, changes in entries.items():
             if not isinstance(changes, dict):
@@ -179,6 +188,14 @@ def _require_key(key: Any, where: str) -> None:
 
 def _short(value: Any) -> str:
     return str(value.get("name", value)) if isinstance(value, dict) else str(value)
+
+
+def _long(value: Any) -> str:
+    """Where two entries would have one label."""
+    if not isinstance(value, dict):
+        return str(value)
+    rest = [f"{key}={part}" for key, part in value.items() if key != "name"]
+    return " ".join([_short(value), *rest]) if "name" in value else str(value)
 
 
 def _mapping(data: dict[str, Any], key: str, path: Path) -> dict[str, Any]:

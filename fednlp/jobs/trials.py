@@ -121,12 +121,15 @@ class Trials:
     ) -> dict[str, float | str | None]:
         """label -> validation; None where it diverged; the line where it failed otherwise."""
         found: dict[str, float | str | None] = dict(outcomes.failures)
+        read: dict[int, float] = {}
         for label, (number,) in planning.of.items():
             job = planning.jobs[number]
             if job.identity.id in diverged:
                 found[label] = None
             elif label not in found:
-                found[label] = validation_score(load_run(job.path))
+                if number not in read:
+                    read[number] = validation_score(load_run(job.path))
+                found[label] = read[number]
         return found
 
     def known_scores(
