@@ -114,11 +114,11 @@ def suite(
     from fednlp.suite import read_suite
 
     described = read_suite(config_file(suite), _with_skip_bad(overrides, skip_bad))
-    runs = [] if dry_run else [run for _, run in described.runs()]
-    if jobs > 1 and runs:
+    planned = [] if dry_run else [entry.config for _, entry in described.runs()]
+    if jobs > 1 and planned:
         begin()  # it imports the libraries while this process does
-    for run in runs if jobs == 1 else []:
-        begin_early(run.config.engine)
+    for config in planned if jobs == 1 else []:
+        begin_early(config.engine)
     from fednlp.jobs.whole import WholeSuite
 
     whole = WholeSuite(described)

@@ -59,13 +59,22 @@ def plan(experiment: Experiment) -> Plan:
     return replace(costs, seconds=_step_seconds(experiment) * steps)
 
 
-def counts(experiment: Experiment) -> Plan:
-    """All of a plan that needs no training."""
+def counts(experiment: Experiment, ask_method: bool = True) -> Plan:
+    """All of a plan that needs no training.
+
+    ask_method: whether hooks are called, for what a method sends, keeps and trains; without, it
+    counts as sending and keeping nothing and as training once.
+    """
     config, sampler = experiment.config, experiment.sampler
     client, vector = config.client, experiment.initial_weights
-    method = Hooks(experiment.algorithm)
-    server = method.init_server(vector, experiment.model.layout)
-    down = payload_bytes(method.download(vector, server, PLACE))
+    server: State = {}
+    down, upload, state, passes = 0, 0, 0, 1
+    if ask_method:
+        method = Hooks(experiment.algorithm)
+        server = method.init_server(vector, experiment.model.layout)
+        down = payload_bytes(method.download(vector, server, PLACE))
+        upload, passes = _upload(experiment, method, server)
+        state = payload_bytes(method.init_client(vector, PLACE))
     participations = config.rounds * config.sampling.clients_per_round
     size = _batch_size(experiment)
     steps_each = np.ceil(sampler.sizes / size) * client.epochs
@@ -76,9 +85,7 @@ def counts(experiment: Experiment) -> Plan:
     central = reference.per_point * reference.points if reference else 0.0
     full, rest = divmod(round(central), len(experiment.union))
     central_steps = full * math.ceil(len(experiment.union) / size) + math.ceil(rest / size)
-    upload, passes = _upload(experiment, method, server)
     steps, examples = passes * steps, passes * examples
-    state = payload_bytes(method.init_client(vector, PLACE))
     expected = _expected_participants(sampler.probability, config.rounds)
     checkpoint = vector.numel() * 4 + payload_bytes(server)
     kept = config.rounds // config.checkpoint.keep_every if config.checkpoint.keep_every else 0

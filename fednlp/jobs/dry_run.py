@@ -37,13 +37,13 @@ def dry_run(whole: WholeSuite, out: Path, at_once: int, rate: float) -> Iterator
     if whole.trials is not None:
         folder = out / FOLDER
         diverged = read_diverged(folder)
-        trials = _with_diverged(plan_jobs(whole.trials.wanted(), folder), diverged)
+        trials = _with_diverged(plan_jobs(whole.trials.wanted(), folder, True), diverged)
         plans.append(("search", trials))
         known = whole.trials.known_scores(trials, diverged)
         chosen = whole.trials.provisional() if known is None else whole.trials.finals(known)[0]
         if known is None:
             yield Text("The final runs are planned with the first settings of each search.")
-    plans.append(("runs", plan_jobs(chosen, out)))
+    plans.append(("runs", plan_jobs(chosen, out, True)))
     total, measured = 0.0, True
     for title, planning in plans:
         yield _table(title, planning.jobs, seconds)

@@ -92,10 +92,11 @@ class Planning:
     failures: dict[str, str]
 
 
-def plan_jobs(wanted: list[Wanted], out: Path) -> Planning:
+def plan_jobs(wanted: list[Wanted], out: Path, ask_methods: bool = False) -> Planning:
     """What has to be done, in the order of `wanted`; trains nothing and writes no run folder.
 
-    What data or weights show, such as a missing file, fails the runs that want them.
+    What data or weights show, such as a missing file, fails the runs that want them. ask_methods:
+    for what they send; hooks of a third party, whatever they do, are then called here.
     """
     found: dict[int, list[_Part] | str] = {}
     lent = _Lent()
@@ -106,7 +107,9 @@ def plan_jobs(wanted: list[Wanted], out: Path) -> Planning:
             prepare_process(one.config)
             experiment = Experiment(one.config)
             lent.to(experiment)
-            found[number] = list(_parts(one, experiment, out, known))
+            found[number] = list(
+                _parts(one, counts(experiment, ask_methods), experiment, out, known)
+            )
             lent.take(experiment)
         except (ValueError, OSError) as error:
             line = one_line(error)
@@ -129,8 +132,9 @@ class _Part:
     done: int
 
 
-def _parts(one: Wanted, experiment: Experiment, out: Path, known: set[str]) -> Iterator[_Part]:
-    plan = counts(experiment)
+def _parts(
+    one: Wanted, plan: Plan, experiment: Experiment, out: Path, known: set[str]
+) -> Iterator[_Part]:
     for kind in one.kinds:
         if kind == "centralized" and one.config.centralized.budget == "none":
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +18,8 @@ from fednlp.jobs.slots import Slot
 from fednlp.jobs.view import View
 from fednlp.jobs.work import Ended, Moved, Order, Said, work
 from fednlp.runs import finished
+
+Answers = Generator[tuple[Job, Ended], None, None]
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,12 @@ class Runner:
     def _order(self, job: Job) -> Order:
         return Order.of(job, Path(os.path.abspath(self.out)), self.allow_inexact)
 
-    def _here(self, schedule: Schedule, view: View) -> Iterator[tuple[Job, Ended]]:
+    def _here(self, schedule: Schedule, view: View) -> Answers:
         while (job := schedule.next()) is not None:
             view.begin(job)
             yield job, work(self._order(job), partial(_show, view, job))
 
-    def _side_by_side(self, schedule: Schedule, view: View) -> Iterator[tuple[Job, Ended]]:
+    def _side_by_side(self, schedule: Schedule, view: View) -> Answers:
         most = min(self.at_once, schedule.waiting)
         with _slots() as slots:
             while not schedule.over:

@@ -49,6 +49,9 @@ class Slot:
             return self.connection.recv()
         except (EOFError, OSError):
             self.process.join(timeout=5)
+            if self.process.is_alive():
+                self.process.kill()
+                self.process.join()
             code = self.process.exitcode
             how = f"was ended by signal {-code}" if code and code < 0 else f"ended with code {code}"
             fix = "a smaller --jobs needs less memory; the same command continues"

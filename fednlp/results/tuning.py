@@ -40,7 +40,7 @@ def with_tuning(result: Result, tuning: Tuning) -> Result:
 
 
 def search_notes(gaps: Iterable[Gap]) -> list[str]:
-    """The budgets behind the tuned lines of a table, and the choices that a wider search may move."""
+    """The budgets behind the tuned lines of a table, and choices that a wider search may move."""
     budgets: dict[str, None] = {}
     edges: dict[str, None] = {}
     for gap in gaps:

@@ -89,7 +89,7 @@ def test_nothing_is_written_and_the_code_is_0(suite_file, tmp_path):
 def test_costs_are_those_that_the_runs_then_have(suite_file, tmp_path):
     path, out = suite_file(matrix={"algorithm": ["fedavg", "scaffold"]}), tmp_path / "runs"
     wanted = [Wanted(run.label, run.config) for run in load_suite(path, [])]
-    jobs = plan_jobs(wanted, out).jobs
+    jobs = plan_jobs(wanted, out, ask_methods=True).jobs
     assert command("suite", path, "--out", out).code == 0
     found = {run.path.name: run.result.costs for run in load_runs(out)}
     assert len(jobs) == len(found) == 3

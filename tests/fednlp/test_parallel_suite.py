@@ -49,8 +49,8 @@ def test_side_by_side_is_one_after_another_bit_for_bit(one_by_one, tmp_path):
     assert answer.code == 0, answer.err
     assert "3 jobs at once, 1 thread each" in answer.out
     found = folders(tmp_path / "runs")
-    assert found == expected and len(found) == 12  # 8 federated, 4 references
-    assert "8 federated runs" in answer.out and "[12/12]" in answer.out
+    assert found == expected and len(found) == 10  # 8 federated, 2 shared references
+    assert "8 federated runs" in answer.out and "[10/10]" in answer.out
 
 
 def slow_suite(small_data, tmp_path):
