@@ -55,8 +55,7 @@ class Slot:
             code = self.process.exitcode
             how = f"was ended by signal {-code}" if code and code < 0 else f"ended with code {code}"
             fix = "a smaller --jobs needs less memory; the same command continues"
-            name = self.job.name if self.job else "a job"
-            return Ended(error=str(UserError(name, f"its process {how}", fix=fix)))
+            return Ended(error=str(UserError("job process", how, fix=fix)))
 
     @property
     def alive(self) -> bool:

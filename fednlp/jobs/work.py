@@ -26,7 +26,6 @@ SECONDS = 0.2  # between two reports of the same job
 class Order:
     """A job as it is sent to another process; config, tuning: JSON."""
 
-    name: str
     kind: Kind
     config: str
     out: Path
@@ -37,7 +36,7 @@ class Order:
     def of(cls, job: Job, out: Path, allow_inexact: bool) -> Order:
         tuning = job.tuning.model_dump_json() if job.tuning else None
         config = job.config.model_dump_json()
-        return cls(job.name, job.kind, config, out, allow_inexact, tuning)
+        return cls(job.kind, config, out, allow_inexact, tuning)
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def work(order: Order, send: Send) -> Ended:
     except NotFinite as error:
         return Ended(error=str(error), diverged=True)
     except Exception as error:
-        line = one_line(error) or _out_of_memory(order, error)
+        line = one_line(error) or _out_of_memory(error)
         if line is not None:
             return Ended(error=line)
         first = (str(error).splitlines() or [""])[0]
@@ -96,13 +95,13 @@ def work(order: Order, send: Send) -> Ended:
     return Ended(result.folder, f"{result.primary_metric} {score:.3f} on test")
 
 
-def _out_of_memory(order: Order, error: Exception) -> str | None:
+def _out_of_memory(error: Exception) -> str | None:
     words = ("can't allocate memory", "not enough memory")  # torch's, on a CPU
     known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
     if not known and not any(word in str(error) for word in words):
         return None
     fix = "a smaller --jobs needs less of it; the same command continues"
-    return str(UserError(order.name, "ran out of memory", fix=fix))
+    return str(UserError("job process", "ran out of memory", fix=fix))
 
 
 class Reporter(Progress):
