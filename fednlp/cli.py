@@ -109,14 +109,14 @@ def suite(
 
     Run again, it continues. --dry-run only tells what would be done, and what that would cost.
     """
-    from fednlp.engines.nursery import begin, begin_early
+    from fednlp.engines.nursery import begin_early, worker_context
     from fednlp.places import config_file
     from fednlp.suite import read_suite
 
     described = read_suite(config_file(suite), _with_skip_bad(overrides, skip_bad))
     planned = [] if dry_run else [entry.config for _, entry in described.runs()]
     if jobs > 1 and planned:
-        begin()  # it imports the libraries while this process does
+        worker_context()  # its server imports the libraries while this process does
     for config in planned if jobs == 1 else []:
         begin_early(config.engine)
     from fednlp.jobs.whole import WholeSuite

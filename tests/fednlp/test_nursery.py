@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from harness import ROOT
 
 from fednlp.config import EngineConfig
 from fednlp.engines import nursery
@@ -56,3 +57,21 @@ process.close()
 def test_an_interrupt_does_not_reach_it():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_in_another_directory_it_is_this_copy_that_is_imported(tmp_path):
+    """Not one that is installed or lies elsewhere on the path."""
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from fednlp.engines.crew import Process
+process = Process(1)
+process.send("no message of ours")
+print(process.receive().trace)
+process.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{ROOT}/fednlp/engines/worker.py" in done.stdout
