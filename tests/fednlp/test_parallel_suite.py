@@ -177,7 +177,7 @@ def test_a_reference_that_fails_takes_its_runs_along(small_data, tmp_path):
     answer = command("suite", path, "--jobs", 2, "--out", tmp_path / "runs")
     assert answer.code == 2 and "2 of 4 runs failed:" in answer.err
     (line,) = answer.err[answer.err.index("2 of 4") :].splitlines()[1:]
-    assert "(bad / algorithm fedavg / seed 0 and 1 more): centralized run, point" in line
+    assert "(algorithm fedavg / bad / seed 0 and 1 more): centralized run, point" in line
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -195,9 +195,9 @@ def test_what_data_show_is_told_before_the_first_run(jobs, small_data, tmp_path)
 
 
 def test_a_suite_of_which_nothing_can_run_says_so_once(small_data, tmp_path):
-    path = suite_file(tmp_path, small_data({"partition.clients": 97}))
+    path = suite_file(tmp_path, small_data({"partition.clients": 97}), matrix={"rounds": [1, 2]})
     line = command("suite", path, "--jobs", 2, "--out", tmp_path / "runs").one_line()
-    assert "97" in line and "more)" in line
+    assert "97" in line and "(rounds 1 / seed 0 and 1 more)" in line
 
 
 def test_workers_do_not_multiply_with_jobs(small_config, monkeypatch):
