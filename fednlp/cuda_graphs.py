@@ -17,6 +17,8 @@ from contextlib import contextmanager
 
 import torch
 
+from fednlp.random_streams import default_generator
+
 WARM_UP = 2  # runs of a piece of work before it is recorded
 MOST = 128  # graphs; each keeps some megabytes of the driver's
 
@@ -29,6 +31,7 @@ class Recorder:
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
+        self._generator = default_generator(device)
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -46,9 +49,14 @@ class Recorder:
         graph = torch.cuda.CUDAGraph()
         collecting = gc.isenabled()
         gc.disable()  # to free a tensor or a graph would break the recording
+        drawing = self._generator.clone_state()
         try:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 work()
+        except BaseException:
+            # The generator's own state would wait for ever for the end of the recording.
+            self._generator.graphsafe_set_state(drawing)
+            raise
         finally:
             if collecting:
                 gc.enable()

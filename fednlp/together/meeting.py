@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from fednlp.engines.client import Asked, Learned, Upload
-from fednlp.together.trainer import CorrectionFailed
+from fednlp.together.steps import CorrectionFailed
 
 Work = Callable[[Callable[[Asked], Learned]], Upload]  # is given what does its trainings
 TrainAll = Callable[[Sequence[Asked]], Sequence[Learned]]
