@@ -67,18 +67,18 @@ class JointSteps:
         return losses, corrections
 
     def take(
-        self, active: list[Asked], batches: Sequence[PlannedBatch], rates: Sequence[float]
+        self, active: list[Asked], batches: list[PlannedBatch], rates: list[float]
     ) -> int:
         """One step of the first clients; returns the padded tokens of each.
 
-        Where shapes have to be few, clients after them may take part with rows that weigh nothing
-        and a rate of 0.
+        Where shapes have to be few, clients that have ended may take part with rows that weigh
+        nothing; what becomes of their weights is nobody's.
         """
         shape = self._shape(batches)
         count = self.rows.active = shape[0]
         passes = joint(batches, TOKENS_PER_PASS, shape)
-        rates = [*rates, *[0.0] * (count - len(rates))]
-        examples = [*(batch.examples for batch in batches), *[0] * (count - len(batches))]
+        rates = rates + rates[:1] * (count - len(batches))
+        examples = [batch.examples for batch in batches] + [0] * (count - len(batches))
         told = send(np.array([examples, rates], np.float32), self._told.device)
         self._told[:, :count].copy_(told)
         clock.lap(DATA)
