@@ -30,23 +30,29 @@ class Member:
         self.error: BaseException | None = None
         self.upload: Upload | None = None
         self._answer: Learned | BaseException | None = None
-        self._work, self._go, self._rest = work, Lock(), Lock()
-        self._go.acquire()  # each is held but when its side may go on
+        self._work, self._threads, self._dismissed = work, threads, False
+        self._go, self._rest = Lock(), Lock()  # each is held but when its side may go on
+        self._go.acquire()
         self._rest.acquire()
-        threads.submit(self._run)
 
-    def resume(self, answer: Learned | BaseException | None = None) -> None:
+    def begin(self) -> None:
+        """Runs it until it first asks, or ends."""
+        self._threads.submit(self._run)
+        self._rest.acquire()
+
+    def resume(self, answer: Learned | BaseException) -> None:
         """Runs it until it asks or ends. answer: what it asked for, or what `train` raises."""
         self._answer, self.asked = answer, None
         self._go.release()
         self._rest.acquire()
 
     def dismiss(self) -> None:
+        """Ends it where it waits, or where it would: an interrupt may come while it runs."""
+        self._dismissed = True
         if self.asked is not None:
             self.resume(_Dismissed())
 
     def _run(self) -> None:
-        self._go.acquire()
         try:
             self.upload = self._work(self._ask)
         except BaseException as error:
@@ -56,6 +62,8 @@ class Member:
 
     def _ask(self, asked: Asked) -> Learned:
         self.asked = asked
+        if self._dismissed:
+            raise _Dismissed
         self._rest.release()
         self._go.acquire()
         if isinstance(self._answer, BaseException):
@@ -72,7 +80,8 @@ def meet(works: Sequence[Work], train_all: TrainAll, threads: ThreadPoolExecutor
     members = [Member(work, threads) for work in works]
     try:
         for member in members:
-            _go_on(member)
+            member.begin()
+            _raise_error(member)
         while waiting := [member for member in members if member.asked is not None]:
             asked = [member.asked for member in waiting if member.asked is not None]
             try:
@@ -80,17 +89,18 @@ def meet(works: Sequence[Work], train_all: TrainAll, threads: ThreadPoolExecutor
             except CorrectionFailed as failed:
                 culprit = waiting[[a is failed.asked for a in asked].index(True)]
                 assert failed.__cause__ is not None
-                _go_on(culprit, failed.__cause__)
+                culprit.resume(failed.__cause__)
+                _raise_error(culprit)
                 raise failed.__cause__ from None  # it was swallowed
             for member, answer in zip(waiting, learned, strict=True):
-                _go_on(member, answer)
+                member.resume(answer)
+                _raise_error(member)
     finally:
         for member in members:
             member.dismiss()
     return [member.upload for member in members if member.upload is not None]
 
 
-def _go_on(member: Member, answer: Learned | BaseException | None = None) -> None:
-    member.resume(answer)
+def _raise_error(member: Member) -> None:
     if member.error is not None:
         raise member.error

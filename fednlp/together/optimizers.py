@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -91,7 +92,7 @@ class _SGD(_Group):
         if self.buffers:
             torch._foreach_zero_(self.buffers)
 
-    def step(self, rate: float | Tensor, chosen: list[int]) -> None:
+    def step(self, rate: Any, chosen: list[int]) -> None:
         sgd(
             [self.weights[k] for k in chosen],
             [self.gradients[k] for k in chosen],

@@ -66,9 +66,7 @@ class JointSteps:
         losses, corrections = self._sums.tolist()
         return losses, corrections
 
-    def take(
-        self, active: list[Asked], batches: list[PlannedBatch], rates: list[float]
-    ) -> int:
+    def take(self, active: list[Asked], batches: list[PlannedBatch], rates: list[float]) -> int:
         """One step of the first clients; returns the padded tokens of each.
 
         Where shapes have to be few, clients that have ended may take part with rows that weigh

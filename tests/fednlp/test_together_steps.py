@@ -13,7 +13,7 @@ from fednlp.engines.client import Asked
 from fednlp.together.trainer import TogetherTrainer
 from tasks import TASKS
 
-SGD = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9}
+SGD = {"optimizer": "sgd", "lr": 0.02, "momentum": 0.9}
 ADAMW = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.01}
 CHANGES = [
     {"clip_norm": None},
