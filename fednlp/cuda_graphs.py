@@ -93,6 +93,7 @@ class Graphs:
         self._recorder, self._most = recorder, most
         self._replays: dict[Hashable, Work] = {}
         self._runs: Counter[Hashable] = Counter()
+        self._full = False
 
     def __len__(self) -> int:
         return len(self._replays)
@@ -114,7 +115,11 @@ class Graphs:
             return
         if key not in self._replays:
             self._runs[key] += 1
-            if self._runs[key] < WARM_UP or len(self._replays) >= self._most:
+            if self._runs[key] < WARM_UP:
+                work()
+                return
+            if len(self._replays) >= self._most:
+                self._say_full()
                 work()
                 return
             if self._runs[key] == WARM_UP:
@@ -128,6 +133,15 @@ class Graphs:
                 work()
                 return
         self._replays[key]()
+
+    def _say_full(self) -> None:
+        if not self._full:
+            self._full = True
+            logging.getLogger(__name__).warning(
+                "engine.graphs: %d shapes of batches are recorded, the most that are; steps of "
+                "other shapes run as usual",
+                self._most,
+            )
 
     def _give_up(self, reason: str) -> None:
         """What holds for one shape holds for all: from now on everything runs as usual."""

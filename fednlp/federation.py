@@ -18,6 +18,7 @@ from fednlp.journal import Journal
 from fednlp.profile import AGGREGATION, clock
 from fednlp.progress import Progress
 from fednlp.random_streams import torch_generator
+from fednlp.remarks import remarks
 from fednlp.results.run_folder import RunFolder
 from fednlp.together.runner import TogetherRunner
 
@@ -35,8 +36,8 @@ class Federation:
             experiment.config.rounds,
         )
         together = experiment.together
-        if together.problem:
-            progress.message(together.problem)
+        for remark in remarks(experiment, runner.trainer):
+            progress.message(remark)
         self.engine = LocalEngine(
             runner,
             self._load_client,

@@ -67,8 +67,10 @@ def automatic(trainer: LocalTrainer, cohort: int) -> int:
 
 
 def tokens_of_a_step(trainer: LocalTrainer) -> float:
-    """Tokens of an average batch, without padding."""
+    """Tokens of an average batch, without padding; at most, where a batch is a budget of them."""
     store = trainer.store
+    if trainer.settings.batch_tokens is not None:
+        return trainer.settings.batch_tokens
     total = float(store.row_lengths.sum())
     if store.target_lengths is not None:
         total += float(store.target_lengths.sum())

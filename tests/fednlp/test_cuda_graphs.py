@@ -31,13 +31,16 @@ def test_work_runs_once_per_call_and_is_recorded_when_warm():
     assert len(recorder.recorded) == 1
 
 
-def test_no_more_graphs_than_the_most():
+def test_no_more_graphs_than_the_most(caplog):
     recorder, done = FakeRecorder(), []
     graphs = Graphs(recorder, most=2)
-    for _ in range(5):
-        for key in "abc":
-            graphs.run(key, lambda key=key: done.append(key))
-    assert done == list("abc" * 5) and len(graphs) == 2
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            for key in "abcd":
+                graphs.run(key, lambda key=key: done.append(key))
+    assert done == list("abcd" * 5) and len(graphs) == 2
+    (record,) = caplog.records
+    assert "2 shapes of batches are recorded, the most that are" in record.getMessage()
 
 
 @pytest.mark.parametrize(
