@@ -1,8 +1,8 @@
 """How many clients are trained at once.
 
 On a CPU it pays where a step is so small that calling its operations costs as much as their
-arithmetic: `benchmarks/together.py` shows it, and the limits below stay well inside. On a GPU one
-client of a small batch leaves the device idle, and memory is the limit.
+arithmetic: `benchmarks/simulation_rows/together.py` shows it, and the limits below stay well
+inside. On a GPU one client of a small batch leaves the device idle, and memory is the limit.
 """
 
 from __future__ import annotations
