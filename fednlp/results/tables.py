@@ -11,7 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from fednlp.results import comparison_tables
 from fednlp.results.gap import Gap
+from fednlp.results.method_comparison import contests
 from tasks.unseen_labels import shortened, unseen_labels
 
 if TYPE_CHECKING:
@@ -94,7 +96,9 @@ def _blocks(gaps: list[Gap]) -> list[tuple[tuple[str, str], list[Gap]]]:
 
 def text(gaps: list[Gap], form: str) -> str:
     """The table as `markdown`, `csv` or `json`, for files and pipes."""
-    rows = [gap.as_row() for gap in gaps]
+    found = contests(gaps)
+    gained = comparison_tables.standing_rows(found)
+    rows = [gap.as_row() | gained[gap.task, gap.benchmark, gap.method] for gap in gaps]
     if form == "json":
         return json.dumps(rows, indent=1) + "\n"
     if form == "csv":
@@ -105,7 +109,9 @@ def text(gaps: list[Gap], form: str) -> str:
     lines.append("|" + " --- |" * (len(_COLUMNS) + 1))
     for gap in gaps:
         lines.append(f"| {gap.benchmark}; {reference(gap)} | " + " | ".join(cells(gap)) + " |")
-    return "\n".join(lines) + "\n"
+    compared = comparison_tables.worth_comparing(found)
+    second = f"\n{comparison_tables.markdown(compared)}" if compared else ""
+    return "\n".join(lines) + "\n" + second
 
 
 def plan_table(plan: Plan) -> Table:

@@ -53,8 +53,7 @@ def example_bootstrap(
         raise UserError("paired bootstrap", found, "the same seeds and examples on both sides")
     count = sizes.pop()
 
-    def difference(places: np.ndarray) -> float:
-        drawn = places.astype(np.intp)  # SciPy samples numbers as floats
+    def difference(drawn: np.ndarray) -> float:
         scores = [[_score(run, drawn, metric) for run in runs] for runs in (first, second)]
         return float(np.mean(scores[0]) - np.mean(scores[1]))
 
