@@ -58,8 +58,8 @@ class Primary:
         from tasks.task import TokenSettings
 
         # classes of a classification, whose names no metric reads
-        classes = 1 + max((int(columns[n].max()) for n in ("gold", "predicted") if n in columns))
-        task = self.task([str(number) for number in range(classes)], TokenSettings())
+        numbers = [int(columns[n].max()) for n in ("gold", "predicted") if n in columns]
+        task = self.task([str(n) for n in range(1 + max(numbers, default=0))], TokenSettings())
         return task.metrics(columns)[task.primary_metric]
 
 
