@@ -82,5 +82,7 @@ def test_true_ranks_are_inside_in_95_of_100():
             for name, level in zip("ABC", (0, 0.7, 2.5), strict=True)
         }
         found = ranks("ABC", compare(scores))
-        inside += all(found[n].best <= r <= found[n].worst for n, r in zip("ABC", (1, 2, 3)))
+        inside += all(
+            found[n].best <= r <= found[n].worst for n, r in zip("ABC", (1, 2, 3), strict=True)
+        )
     assert inside / times >= 0.95 - 3 * (0.95 * 0.05 / times) ** 0.5
