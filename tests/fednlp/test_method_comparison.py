@@ -158,7 +158,7 @@ def test_pairs_as_rows():
 
 
 def with_predictions(found, folder, right, hashes=None):
-    """The run with stored predictions, of which `right` [n] are right and which score as it says."""
+    """The run with stored predictions, of which those in `right` [n] are right."""
     path = folder / f"{found.result.algorithm['name']}-{found.result.seed}"
     path.mkdir()
     gold = np.zeros(len(right), np.int64)
