@@ -112,7 +112,8 @@ def test_a_metric_that_is_no_number_is_refused():
         example_bootstrap([run([1] * 30)], [run([0] * 30)], lambda _: float("nan"))
 
 
-def test_models_alike_differ_in_5_of_100():
+def test_models_alike_differ_in_5_of_100(monkeypatch):
+    monkeypatch.setattr("fednlp.statistics.examples.EXAMPLE_RESAMPLES", 399)
     rng, times = np.random.default_rng(6), 120
     found = [
         example_bootstrap(*([run(v)] for v in rng.integers(0, 2, (2, 100))), accuracy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from fednlp.errors import UserError
 from fednlp.statistics import compare
@@ -116,6 +117,12 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, None, 0.02]) == [pytest.approx(1.0), None, pytest.approx(0.06)]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 30])
+def test_holm_is_that_of_statsmodels(count):
+    p = np.random.default_rng(count).random(count) ** 4
+    assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_the_family_is_the_pairs_with_six_seeds():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from fednlp.statistics import seeds_needed
-from fednlp.statistics.power import MOST
+from fednlp.statistics.power import MOST, paired_t_power
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -21,7 +22,15 @@ def test_sample_sizes_of_the_textbooks(effect, pairs):
     assert seeds_needed(-effect * 0.01, 0.01, 10).seeds == pairs
 
 
-@pytest.mark.parametrize("effect", [1.4, 2.8, 30.0, 1e9])
+@pytest.mark.parametrize("seeds", [2, 6, 34, 5000])
+@pytest.mark.parametrize("effect", [0.001, 0.1, 0.5, 2.5])
+def test_the_power_is_that_of_statsmodels(effect, seeds):
+    if effect * seeds**0.5 < 8:  # above, statsmodels has no number
+        expected = TTestPower().power(effect, seeds, 0.05)
+        assert paired_t_power(effect, seeds) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("effect", [1.6, 2.8, 30.0, 1e9])
 def test_never_fewer_than_a_claim_takes(effect):
     assert seeds_needed(effect, 1.0, 50).seeds == 6
 
