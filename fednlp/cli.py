@@ -295,7 +295,7 @@ def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list
         console.print(note, style="dim", highlight=False)
     compared = comparison_tables.worth_comparing(contests(table))
     if compared:
-        console.print(comparison_tables.terminal(compared))
+        console.print(comparison_tables.terminal(compared, console.width))
     return table
 
 

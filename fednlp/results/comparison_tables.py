@@ -6,17 +6,19 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from fednlp.results.method_comparison import Contest, Standing
+from fednlp.results.wide_or_narrow import wide_or_narrow
 from fednlp.statistics import Comparison, ExampleDifference
 from fednlp.statistics.summary import Interval
 from fednlp.statistics.words import p_value
 
+NOTE = (
+    "sd, intervals: of the gap over seeds. Test error: of the score over test examples. Pairs: "
+    "test scores, positive where the first is better. Rank 1-3: any of these, no difference shown."
+)
 MOST_PAIRS = 10  # told one by one below a table
 _COLUMNS = ("method", "seeds", "gap", "sd", "95 % t", "95 % BCa", "test error", "rank")
 
@@ -55,19 +57,15 @@ def sentences(contest: Contest) -> list[str]:
     return [*shown, f"no difference shown in {rest} of {len(contest.pairs)} pairs (--pairs)"]
 
 
-def terminal(found: Sequence[Contest]) -> Group:
+def terminal(found: Sequence[Contest], width: int = 120) -> Group:
     """A table of standings and the pairs in words, per benchmark."""
-    title = "Methods compared on the same seeds; ranks 1-3: any of these, no difference shown"
-    parts: list[RenderableType] = [Text(title, style="bold")]
+    parts: list[RenderableType] = [Text("Methods compared on the same seeds", style="bold")]
     for contest in found:
         parts.append(Text(f"\n{contest.benchmark}"))
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for number, name in enumerate(_COLUMNS):
-            table.add_column(name, justify="right" if number else "left", overflow="fold")
-        for standing in contest.standings:
-            table.add_row(*(escape(cell) for cell in cells(standing)))
-        parts.append(table)
+        rows = [cells(standing) for standing in contest.standings]
+        parts += wide_or_narrow(_COLUMNS, rows, width)
         parts += [Text(f"- {words}") for words in sentences(contest)]
+    parts.append(Text(f"\n{NOTE}", style="dim"))
     return Group(*parts)
 
 
@@ -80,7 +78,7 @@ def markdown(found: Sequence[Contest]) -> str:
             lines.append(f"| {contest.benchmark} | " + " | ".join(cells(standing)) + " |")
     for contest in found:
         lines += [f"\n{contest.benchmark}:\n", *(f"- {words}" for words in sentences(contest))]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", NOTE]) + "\n"
 
 
 def standing_rows(found: Sequence[Contest]) -> dict[tuple[str, str, str], dict[str, Any]]:

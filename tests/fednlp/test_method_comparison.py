@@ -59,7 +59,7 @@ def test_below_six_seeds_ranks_are_tied_and_words_say_why():
     found = contest(benchmark(seeds=3, FedAvg=AVG[:3], FedProx=PROX[:3]))
     assert [str(s.rank) for s in found.standings] == ["1-2", "1-2"]
     (words,) = comparison_tables.sentences(found)
-    assert words.endswith("fewer than 6 seeds: no claim")
+    assert "fewer than 6 seeds: no claim; seeds needed at 80 % power: " in words
 
 
 def test_seeds_that_only_one_method_has_are_left_out_of_the_pair():
@@ -119,6 +119,12 @@ def test_terminal_and_markdown_say_the_same():
         assert words in shown and words in marked
     rows = [line for line in marked.splitlines() if line.startswith("|")]
     assert len(rows) == 4 and len({row.count("|") for row in rows}) == 1
+
+
+def test_a_narrow_terminal_has_paragraphs():
+    found = [contest(benchmark(FedAvg=AVG, FedProx=PROX))]
+    shown = text_of(comparison_tables.terminal(found, width=60))
+    assert "\nFedAvg [sgd 0.1]\n seeds: 6\n" in shown and " rank: 2\n" in shown
 
 
 def test_many_pairs_are_told_in_short():

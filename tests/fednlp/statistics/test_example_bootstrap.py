@@ -114,7 +114,7 @@ def test_a_metric_that_is_no_number_is_refused():
 
 def test_models_alike_differ_in_5_of_100(monkeypatch):
     monkeypatch.setattr("fednlp.statistics.examples.EXAMPLE_RESAMPLES", 399)
-    rng, times = np.random.default_rng(6), 120
+    rng, times = np.random.default_rng(6), 80
     found = [
         example_bootstrap(*([run(v)] for v in rng.integers(0, 2, (2, 100))), accuracy)
         for _ in range(times)

@@ -43,8 +43,9 @@ def test_what_follows_from_two_differences_counts_as_shown():
 
 
 def test_a_circle_is_ignored_and_what_is_outside_it_is_not():
+    """What follows through the circle (B before C before A before D) is ignored with it."""
     assert text("ABC", "AB", "BC", "CA") == "1-3 1-3 1-3"
-    assert text("ABCD", "AB", "BC", "CA", "AD") == "1-3 1-3 1-3 4"
+    assert text("ABCD", "AB", "BC", "CA", "AD") == "1-3 1-4 1-4 2-4"
 
 
 def test_one_method_and_none():
