@@ -10,7 +10,7 @@ from fednlp.environment import changes, recorded
 from fednlp.errors import UserError
 from fednlp.results.load import FinishedRun
 from fednlp.verification.check import same
-from fednlp.verification.replay import METRICS_TOLERANCE
+from fednlp.verification.tolerance import metrics_tolerance
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def conflicts(runs: Iterable[FinishedRun]) -> list[Conflict]:
     """The pairs of one id that differ by more than a replay may.
 
     Made in the same environment, they must have the same bits; else each metric of the selected
-    and of the last round must be within `METRICS_TOLERANCE`. A copy of a run conflicts with
+    and of the last round must be within `metrics_tolerance`. A copy of a run conflicts with
     nothing. Each run is held against the first one of its id.
     """
     first: dict[str, FinishedRun] = {}
@@ -65,10 +65,11 @@ def _differences(a: FinishedRun, b: FinishedRun, exact: bool) -> Iterator[str]:
         one, two = getattr(a.result, name), getattr(b.result, name)
         for split in ("validation", "test"):
             ours, theirs = getattr(one, split), getattr(two, split)
+            most = 0.0 if exact else metrics_tolerance(a.result.data.examples[split])
             for key in sorted({*ours, *theirs}):
                 x, y = ours.get(key), theirs.get(key)
-                near = x is not None and y is not None and abs(x - y) <= METRICS_TOLERANCE
-                if not (same(x, y) if exact else near):
+                near = x is not None and y is not None and abs(x - y) <= most
+                if not (near or same(x, y)):
                     yield f"{name}.{split}.{key}: {x} and {y}"
         if exact and one.weights_sha256 != two.weights_sha256:
             yield f"{name}: other weights, although the environment is the same"

@@ -1,8 +1,6 @@
 """Rounds made again from a stored state, in a folder of their own, and compared with the records.
 
-In the environment that they were made in, every bit must be the same. In another, rounding differs
-and training amplifies it, so a tolerance holds. It is on what a replay must come near to:
-the validation metrics, and the weights themselves where the run stored them.
+In the environment that they were made in, every bit must be the same; in another, see `tolerance`.
 """
 
 from __future__ import annotations
@@ -25,14 +23,13 @@ from fednlp.processes import all_threads, client_threads
 from fednlp.progress import Progress
 from fednlp.results import files, own_names
 from fednlp.results.run_folder import Manifest, RunFolder
-from fednlp.verification.check import Check, NotPossible, Wrong, checked
+from fednlp.verification.check import Check, Wrong, checked
 from fednlp.verification.evidence import Evidence
 from fednlp.verification.remake import Remake
 from fednlp.verification.starts import Segment, Start
+from fednlp.verification.tolerance import require_near
 from fednlp.verification.weights import checkpoint
 
-METRICS_TOLERANCE = 0.02  # of a validation metric in 0..1
-WEIGHTS_TOLERANCE = 1e-3  # |difference| / |weights|, per replayed round
 # what a round records of its bits, and what it records under any rounding
 _BITS = ("weights_sha256", "train_loss", "correction_ratio", "validation", "padded_tokens")
 _COUNTS = ("examples", "steps", "real_tokens", "bytes_up", "bytes_down", "clients", "skipped")
@@ -69,7 +66,7 @@ def _replay(evidence: Evidence, remake: Remake, segment: Segment) -> str:
     except Wrong:
         if not changed:
             raise
-        told = _near(evidence, made, known, weights, last)
+        told = require_near(evidence, remake, segment, made, weights, changed)
         where = ", ".join(changed)
         return f"within the tolerance, not to the bit, since elsewhere ({where}): {told}"
     elsewhere = f", although made elsewhere ({', '.join(changed)})" if changed else ""
@@ -120,40 +117,6 @@ def _require(made: dict[str, Any], known: dict[str, Any], keys: tuple[str, ...])
         if made.get(key) != known.get(key):
             told, found = (_short(r.get(key)) for r in (known, made))
             raise Wrong(f"round {known['round']}: {key} is {told}, but the replay gives {found}")
-
-
-def _near(
-    evidence: Evidence,
-    made: list[dict[str, Any]],
-    known: list[dict[str, Any]],
-    weights: Tensor,
-    last: int,
-) -> str:
-    """How near a replay comes; Wrong where it is not near enough, NotPossible if nothing tells."""
-    told, key = [], evidence.result.primary_metric
-    for a, b in zip(made, known, strict=True):
-        if b.get("validation"):
-            apart = abs(a["validation"][key] - b["validation"][key])
-            if apart > METRICS_TOLERANCE:
-                raise Wrong(
-                    f"round {b['round']}: {key} on validation is {b['validation'][key]:.4f}, but "
-                    f"the replay gives {a['validation'][key]:.4f} (tolerance {METRICS_TOLERANCE})"
-                )
-            told.append(f"{key} {apart:.4f}")
-    name = {
-        **evidence.manifest.kept,
-        str(evidence.manifest.completed): evidence.manifest.state,
-    }.get(str(last))
-    if name is not None and files.stands(evidence.path / name):
-        stored = checkpoint(evidence, name)["weights"]
-        apart = float((weights.cpu() - stored).norm() / stored.norm())
-        most = WEIGHTS_TOLERANCE * len(made)
-        if not apart <= most:
-            raise Wrong(f"weights of round {last} are {apart:.2g} apart (tolerance {most:.2g})")
-        told.append(f"weights {apart:.1e}")
-    if not told:
-        raise NotPossible("no round of it was validated, and bits differ under another environment")
-    return f"apart by {', '.join(told)}"
 
 
 def _short(value: Any) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from fednlp import config as configuration
 from fednlp.runs import run_pair
 from fednlp.submissions import layout
-from fednlp.verification import replay
+from fednlp.verification import tolerance
 from fednlp.verification.verify import verify
 
 PAGE = "docs/verification.md"
@@ -37,4 +37,5 @@ def test_limits_are_those_of_the_code():
     text = " ".join(page(PAGE).split())
     assert f"{layout.MOST_FILES:,} files" in text and layout.RATIO == 100
     assert layout.LARGEST_OTHER == 256 * 2**20 and layout.TOTAL == 2 * 2**30
-    assert str(replay.METRICS_TOLERANCE) in text and replay.WEIGHTS_TOLERANCE == 0.001
+    assert f"{tolerance.METRICS} apart" in text and f"{tolerance.LOSS:.0%}".rstrip("%") in text
+    assert f"{tolerance.WEIGHTS:.0%}".rstrip("%") + " % of the way" in text

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from harness import DATASETS, QUIET, command, forked, kill_myself, run_both
 from run_tampering import (
+    MANIFEST,
     centralized_folder,
     copied_runs,
     edit,
@@ -20,6 +21,8 @@ from run_tampering import (
     report_of,
 )
 
+from fednlp.flat_model import digest
+from fednlp.results import files
 from fednlp.results.run_folder import RunFolder
 from fednlp.runs import run_pair
 from fednlp.verification.remake import Remake
@@ -146,15 +149,24 @@ def test_rounds_are_drawn_by_the_seed(made):
 
 def test_another_environment_has_a_tolerance(small_config, tmp_path, monkeypatch):
     """Clients that were trained together are replayed one by one: other bits, near weights."""
-    changes = {**KEPT, "engine.together": 4, "sampling.clients_per_round": 4}
+    changes = {**KEPT, "engine.together": 4, "sampling.clients_per_round": 4, "model.dropout": 0.0}
     run_both(small_config(changes), tmp_path)
     folder = federated_folder(tmp_path)
     assert report_of(folder, rounds=4).verdict == "verified"
     monkeypatch.setattr(Remake, "_engine", lambda self: {"together": 1})
     report = report_of(folder, rounds=4)
     assert report.verdict == "verified", failures(report)
-    assert any("within the tolerance" in check.detail for check in report.replays)
+    assert all("within the tolerance" in check.detail for check in report.replays)
     assert all("together 4 -> None" in check.detail for check in report.replays)
+    assert all("of the way" in check.detail for check in report.replays)
+    name = "checkpoints/round-000002.safetensors"
+    manifest = json.loads((folder / MANIFEST).read_text())
+    tensors = files.read_tensors(folder / name, manifest["sha256"][name])
+    tensors["weights"] = tensors["weights"] * 1.001
+    files.write_tensors(folder / name, tensors)
+    edit_rounds(folder, lambda r: r[1].update(weights_sha256=digest(tensors["weights"])))
+    found = failures(report_of(renew(folder), rounds=4))
+    assert "weights of round 2 are" in found["replay of round 2 from checkpoint 1"]
 
 
 def test_another_environment_does_not_excuse_other_weights(made, tmp_path):
