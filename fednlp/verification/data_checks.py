@@ -43,7 +43,7 @@ def data_checks(evidence: Evidence, remake: Remake) -> list[Check]:
 
 
 def _data_and_model(evidence: Evidence, remake: Remake) -> str:
-    experiment, result = remake.experiment, evidence.result
+    experiment, result = remake.unsplit, evidence.result
     corpus, model = experiment.corpus, experiment.model
     require_equal("data.name", result.data.name, corpus.name)
     require_equal("data.fingerprint", result.data.fingerprint, corpus.fingerprint)
@@ -89,7 +89,7 @@ def _other_libraries(evidence: Evidence, remake: Remake) -> str:
 
 def _predictions(evidence: Evidence, remake: Remake) -> str:
     """The predictions, judged again by the gold answers of the data."""
-    experiment, columns = remake.experiment, evidence.predictions
+    experiment, columns = remake.unsplit, evidence.predictions
     examples, result = experiment.corpus.splits["test"], evidence.result
     if not np.array_equal(columns["row"], np.array(examples["row"][:])):
         raise Wrong("predictions.parquet has other rows than the test data")
@@ -108,7 +108,7 @@ def _predictions(evidence: Evidence, remake: Remake) -> str:
 
 
 def _floor_again(evidence: Evidence, remake: Remake) -> str:
-    floor = Evaluator(remake.experiment).floor
+    floor = Evaluator(remake.unsplit).floor
     require_equal("floor", evidence.result.floor, floor)
     key = evidence.result.primary_metric
     return f"{key} {floor['test'][key]:.4f} on test"

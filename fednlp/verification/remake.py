@@ -45,8 +45,8 @@ class Remake:
         self.evidence, self.place, self.trust_code = evidence, place, trust_code
 
     @cached_property
-    def experiment(self) -> Experiment:
-        """Data, model and method.
+    def unsplit(self) -> Experiment:
+        """Data, model and method; of the split, ask `experiment`.
 
         Raises:
             NotPossible: data, cards or a device are not here.
@@ -56,15 +56,31 @@ class Remake:
             check_components(config, "config.yaml")
             prepare_process(config)
             experiment = Experiment(config)
-            # not the experiment's own, which is remembered by name while the file may change
-            experiment.partition = build_partition(
-                config.partition, experiment.corpus, experiment.task
-            )
-            _ = experiment.initial_weights  # before anything is trained
+            _ = experiment.corpus, experiment.initial_weights  # before anything is trained
         except ValueError as error:
             if not is_user_error(error):
                 raise
             raise NotPossible(f"it cannot be made here: {error}") from None
+        return experiment
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The same with the stored split.
+
+        Raises:
+            NotPossible: data, cards or a device are not here.
+            Wrong: the stored split is none of these data.
+        """
+        experiment = self.unsplit
+        wanted = experiment.config.partition
+        try:
+            # not the experiment's own, which is remembered by name while the file may change
+            experiment.partition = build_partition(wanted, experiment.corpus, experiment.task)
+        except ValueError as error:
+            if not is_user_error(error):
+                raise
+            kind = Wrong if wanted.file is not None else NotPossible
+            raise kind(f"the split does not fit the data: {error}") from None
         return experiment
 
     def require_method(self) -> None:
@@ -74,7 +90,7 @@ class Remake:
 
     def changes(self, first: int, last: int) -> list[str]:
         """What this environment has otherwise than that in which rounds first..last were made."""
-        now = environment(self.experiment, self.evidence.result.kind)
+        now = environment(self.unsplit, self.evidence.result.kind)
         spans = self._environments()
         made = [e for e, end in spans if e["from_round"] <= last and end >= first]
         return sorted({change for then in made for change in changes(then, now)})

@@ -25,8 +25,13 @@ from run_tampering import (
     report_of,
 )
 
+from fednlp import config as configuration
+from fednlp.config import PartitionConfig
 from fednlp.errors import UserError
+from fednlp.experiment import Experiment
 from fednlp.flat_model import digest
+from fednlp.identity import federated_identity
+from fednlp.partitions.build import build_partition
 from fednlp.results import files, own_names
 from partitioners import Partition
 from partitioners.partition import Split
@@ -164,10 +169,10 @@ def test_an_edited_number_of_the_result(change, check, folder):
     ],
 )
 def test_an_edited_number_of_a_round(key, value, check, folder):
-    """Of round 2, with all totals made to fit."""
+    """Of round 3, with all totals made to fit."""
 
     def fit(records):
-        records[1][key] = value
+        records[2][key] = value
 
     edit_rounds(folder, fit)
     records = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
@@ -230,28 +235,51 @@ def test_a_swapped_checkpoint_with_its_digest(folder):
     result = json.loads((folder / "result.json").read_text())
     assert 3 not in (result["selected"]["round"], result["last"]["round"])
     found = caught(folder, rounds=5)
-    assert "replay of round 3 from checkpoint 2" in found
-    assert "weights_sha256" in found["replay of round 3 from checkpoint 2"]
+    (detail,) = (text for name, text in found.items() if name.startswith("replay of round"))
+    assert detail.startswith("round 3: weights_sha256 is ")
 
 
 # a changed partition ------------------------------------------------------------------------
 
 
-def swapped(partition, split):
-    """Clients 0 and 1 exchange an example; all sizes stay."""
+def swapped(partition, split, hashes):
+    """Clients 0 and 1 exchange an example; all sizes stay. hashes: they are exchanged too."""
     shares = partition.splits[split]
-    indices = shares.indices.copy()
+    indices, content = shares.indices.copy(), shares.hashes.copy()
     a, b = shares.offsets[0], shares.offsets[1]
     indices[[a, b]] = indices[[b, a]]
-    changed = Split(indices, shares.offsets, shares.hashes)
+    content[[a, b]] = content[[b, a]] if hashes else content[[a, b]]
+    changed = Split(indices, shares.offsets, content)
     return Partition({**partition.splits, split: changed}, partition.provenance,
                      partition.held_out, partition.histogram)  # fmt: skip
 
 
-def test_a_changed_partition(folder):
-    swapped(Partition.load(folder / "partition.npz"), "train").save(folder / "partition.npz")
+@pytest.mark.parametrize("hashes", [True, False])
+def test_a_changed_partition(hashes, folder):
+    stored = Partition.load(folder / "partition.npz")
+    swapped(stored, "train", hashes).save(folder / "partition.npz")
     found = caught(folder)
-    assert "partition against the data" in found
+    told = "other examples than the identity says" if hashes else "the hash of train row"
+    assert told in found["partition against the data"]
+    assert "partition against the data" in caught(folder, rounds=1)
+
+
+def test_a_changed_partition_with_its_id(folder):
+    """The id of another run that could be, but whose weights are not these."""
+    changed = swapped(Partition.load(folder / "partition.npz"), "train", True)
+    changed.save(folder / "partition.npz")
+    config = configuration.load(folder / "config.yaml")
+    parts = Experiment(config)
+    parts.partition = build_partition(
+        PartitionConfig(file=str(folder / "partition.npz")), parts.corpus, parts.task
+    )
+    identity = federated_identity(parts).as_json()
+    (folder / "identity.json").write_text(json.dumps(identity))
+    edit(folder / "result.json", lambda r: r.update(id=identity["id"]))
+    edit(folder / "result.json", lambda r: r["partition"].update(checksum=parts.partition.checksum))
+    found = caught(folder, rounds=5)
+    assert "draw: 2 train examples lie elsewhere" in found["partition against the data"]
+    assert any(name.startswith("replay of") for name in found)
 
 
 def test_a_partition_of_other_sizes(folder):
