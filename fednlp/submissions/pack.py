@@ -68,7 +68,8 @@ def pack(
     contents = _Contents()
     folders = [_add(contents, run, weights) for run in runs.values()]
     try:
-        about = About(name=name, note=note, runs=sorted(folders), files=contents.facts)
+        facts = dict(sorted(contents.facts.items()))
+        about = About(name=name, note=note, runs=sorted(folders), files=facts)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])

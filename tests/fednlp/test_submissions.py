@@ -40,6 +40,13 @@ def made(small_config, tmp_path_factory):
     return out
 
 
+@pytest.fixture(scope="module")
+def packed(made, tmp_path_factory):
+    out = tmp_path_factory.mktemp("packed") / "entry.zip"
+    pack([federated_folder(made)], out)
+    return out
+
+
 def test_what_is_packed_is_read_back(made, tmp_path):
     out, folder = tmp_path / "entry.zip", federated_folder(made)
     packed = pack([folder], out, name="A. Stranger", note="CC BY 4.0, made in May")
@@ -144,10 +151,9 @@ def test_what_is_not_whole_is_refused(made, tmp_path):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_no_flipped_byte_passes(data, made, tmp_path_factory):
+def test_no_flipped_byte_passes(data, made, packed, tmp_path_factory):
     place = tmp_path_factory.mktemp("flipped")
-    pack([federated_folder(made)], place / "entry.zip")
-    before = (place / "entry.zip").read_bytes()
+    before = packed.read_bytes()
     after = bytearray(before)
     position = data.draw(st.integers(0, len(before) - 1))
     after[position] ^= data.draw(st.integers(1, 255))
