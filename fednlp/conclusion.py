@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from algorithms.algorithm import State
 from fednlp.components import describe
 from fednlp.config import central_client
 from fednlp.environment import environment_notes, peak_device_memory, peak_memory
@@ -226,7 +227,8 @@ def _score_clients(
         }
         if len(share) >= settings.min_client_examples:
             row["score"] = evaluator.primary(pooled.scored, share)
-            own = _personal_weights(experiment, folder, client, weights)
+            state = folder.client_state(client, best=True)
+            own = personal_weights(experiment, state, client, weights)
             if own is not None:
                 personal = True
                 row["global_score"] = row["score"]
@@ -241,10 +243,14 @@ def _score_clients(
     return summary(table, personal)
 
 
-def _personal_weights(
-    experiment: Experiment, folder: RunFolder, client: int, weights: Tensor
+def personal_weights(
+    experiment: Experiment, state: State | None, client: int, weights: Tensor
 ) -> Tensor | None:
-    state = folder.client_state(client, best=True) or {}
+    """The weights [P] that serve a client; None for the global `weights` [P].
+
+    state: the client's after the selected round; None if it keeps none.
+    """
+    state = state or {}
     moved = {name: tensor.to(experiment.device) for name, tensor in state.items()}
     method, place = Hooks(experiment.algorithm), f"client {client}, after the last round"
     return method.personal(weights.to(experiment.device), moved, place)

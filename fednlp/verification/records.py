@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fednlp.conclusion import sums
+from fednlp.environment import environment_notes
 from fednlp.results.schema import SUMMED, ClientScores
 from fednlp.verification.check import Check, NotPossible, Wrong, checked, require_equal, same
 from fednlp.verification.costs import cohorts, costs
@@ -53,6 +54,9 @@ def _sums(evidence: Evidence) -> str:
                 raise Wrong(f"{name} is missing")
             if told.get(name) != made[name]:
                 raise Wrong(f"{name} is not the file that the result was written with")
+    for note in environment_notes(evidence.path):
+        if note not in evidence.result.notes:
+            raise Wrong(f"environment.json tells what the notes of the result do not: {note}")
     return f"{len(told)} files"
 
 

@@ -81,8 +81,8 @@ def client_scores(evidence: Evidence) -> str:
     for key, value in told.model_dump().items():
         if not same(value, made[key]):
             raise Wrong(f"clients.{key} is {value}, but clients.csv gives {made[key]}")
-    personal = ", personal weights not judged here" if told.personal else ""
-    return f"{told.scored} of {told.clients} clients{personal}"
+    alone = ", those trained alone not judged" if told.local_only_clients else ""
+    return f"{told.scored} of {told.clients} clients{alone}"
 
 
 def _places(evidence: Evidence, rows: np.ndarray) -> np.ndarray:

@@ -22,9 +22,12 @@ def report_table(report: Report) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("check", "outcome", "detail"):
         table.add_column(name, overflow="fold")
+    before = ""
     for check in [*report.checks, *report.replays]:
+        reason = check.detail if check.outcome == "not possible" else ""
+        again, before = bool(reason) and reason == before, reason or before
         outcome = Text(check.outcome, style=_STYLES[check.outcome])
-        table.add_row(Text(check.name), outcome, Text(check.detail))
+        table.add_row(Text(check.name), outcome, Text("as above" if again else check.detail))
     return table
 
 

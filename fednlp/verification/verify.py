@@ -16,6 +16,7 @@ from fednlp.submissions.read import open_submission
 from fednlp.verification.check import Check, checked
 from fednlp.verification.data_checks import data_checks
 from fednlp.verification.evidence import Evidence, finished_run, require_finished
+from fednlp.verification.personal_scores import personal_scores
 from fednlp.verification.records import record_checks
 from fednlp.verification.remake import Remake
 from fednlp.verification.replay import replay_check
@@ -108,6 +109,9 @@ def _report(path: Path, rounds: int, seed: int, trust_code: bool) -> Report:
                 "scores of the stored weights", lambda: stored_scores(evidence, remake)
             )
             report.checks.append(scores)
+            if evidence.result.clients is not None and evidence.result.clients.personal:
+                own = checked("personal scores", lambda: personal_scores(evidence, remake))
+                report.checks.append(own)
             report.replays += _replays(evidence, remake, rounds, seed)
     report.checks = [_here(check, path) for check in report.checks]
     report.replays = [_here(check, path) for check in report.replays]

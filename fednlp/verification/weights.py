@@ -45,6 +45,15 @@ def checkpoint(evidence: Evidence, name: str) -> dict[str, Tensor]:
     return tensors
 
 
+def client_state(evidence: Evidence, name: str) -> dict[str, Tensor]:
+    """The tensors of a stored client state.
+
+    Raises:
+        Wrong: it is not the file of the manifest.
+    """
+    return load(_data(evidence.path / name, evidence.manifest.sha256[name]))
+
+
 def _data(path: Path, sha256: str) -> bytes:
     data = read_plain(path)
     if hashlib.sha256(data).hexdigest() != sha256:

@@ -19,8 +19,10 @@ def test_every_check_is_named(clone):
         "dataset": "synthetic_topics",
         "model": "tiny",
         "partition": {"name": "uniform", "clients": 4},
+        "algorithm": "ditto",  # whose clients have weights of their own
         "sampling": {"clients_per_round": 2},
         "tokens": {"max_length": 48},
+        "evaluation": {"min_client_examples": 5},
         "rounds": 1,
     }  # fmt: skip
     configuration.override(data, "dataset.sizes", {"train": 80, "validation": 20, "test": 40})

@@ -89,6 +89,7 @@ def test_every_task_is_replayed(task, small_config, tmp_path):
         {"model.lora": {"r": 2}},
         {"centralized": {"budget": "converged", "epochs": 3}},
         {"engine.together": 2, "sampling.clients_per_round": 4},
+        {"engine.workers": 2, "engine.threads": 1},
     ],
     ids=lambda changes: "-".join(f"{k}={v}" for k, v in changes.items())[:60],
 )

@@ -215,6 +215,25 @@ def test_an_edited_reference_is_caught_at_the_run_that_is_compared_with_it(folde
     assert list(found) == ["gap"] and f"{central.name}: test scores" in found["gap"]
 
 
+def test_edited_scores_of_personal_weights(small_config, tmp_path):
+    changes = {"algorithm": "ditto", "evaluation.min_client_examples": 5}
+    run_both(small_config(changes), tmp_path)
+    folder = federated_folder(tmp_path)
+    assert not caught(folder, rounds=1)
+    table = pd.read_csv(folder / "clients.csv")
+    table["score"] = 1.0
+    table.to_csv(folder / "clients.csv", index=False)
+    best = {"mean": 1.0, "std": 0.0, "worst_decile": 1.0}
+    edit(folder / "result.json", lambda r: r["clients"].update(best))
+    found = caught(folder, rounds=1)
+    assert "is 1, but its weights give" in found["personal scores"]
+
+
+def test_a_change_of_environment_that_the_notes_keep_silent(folder):
+    edit(folder / "environment.json", lambda e: e.append({**e[0], "from_round": 3, "torch": "1.0"}))
+    assert "from round 3: torch" in caught(folder)["sums of files"]
+
+
 # a swapped checkpoint -----------------------------------------------------------------------
 
 
