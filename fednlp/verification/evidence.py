@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,12 @@ def _flag(cell: str) -> bool:
     return {"True": True, "False": False}[cell]
 
 
-_CELLS = {"client": int, "train_examples": int, "test_examples": int, "held_out": _flag}
+_CELLS: dict[str, Callable[[str], Any]] = {
+    "client": int,
+    "train_examples": int,
+    "test_examples": int,
+    "held_out": _flag,
+}
 
 
 class Evidence:

@@ -64,7 +64,8 @@ def _require(
     where: str, known: dict[str, Any], made: dict[str, Any], key: str, most: float
 ) -> None:
     a, b = known.get(key), made.get(key)
-    if (a is None) != (b is None) or (a is not None and abs(a - b) > most * abs(b)):
+    near = a == b if a is None or b is None else abs(a - b) <= most * abs(a)
+    if not near:
         raise Wrong(f"{where} is {a}, but the replay gives {b} (tolerance {most:.0%})")
 
 
