@@ -49,14 +49,14 @@ class Federation:
         share = self.sampler.sizes
         self.population_weight = sum(self.method.weight(int(n)) for n in share)
 
-    def run(self) -> None:
-        """Runs the rounds that the folder does not have yet."""
+    def run(self, until: int | None = None) -> None:
+        """Runs the rounds that the folder does not have yet, all or up to round `until`."""
         config = self.experiment.config
         journal = Journal(
             self.experiment, self.folder, config.rounds, config.evaluation.every, self.progress
         )
         weights, server = self._restore()
-        for round in range(self.folder.manifest.completed, config.rounds):
+        for round in range(self.folder.manifest.completed, until or config.rounds):
             cohort = self.cohort(round)
             self.progress.round(round, len(cohort))
             outcome = self.engine.run_round(
