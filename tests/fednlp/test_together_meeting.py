@@ -1,9 +1,6 @@
-"""Clients that meet: whatever ends a meeting, no thread of it is left waiting."""
+"""Clients that meet: whatever ends a meeting, none of them is left waiting."""
 
 from __future__ import annotations
-
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,13 +11,6 @@ class Interrupted(BaseException):
     pass
 
 
-@pytest.fixture
-def threads():
-    """As many as clients: a meeting after one that left a thread waiting would never end."""
-    with ThreadPoolExecutor(3) as pool:
-        yield pool
-
-
 def asks(times):
     def work(learn):
         return [learn((times, k)) for k in range(times)]
@@ -28,14 +18,14 @@ def asks(times):
     return work
 
 
-def test_all_that_wait_are_answered_at_once(threads):
+def test_all_that_wait_are_answered_at_once():
     groups = []
 
     def train_all(asked):
         groups.append(asked)
         return [f"answer to {one}" for one in asked]
 
-    found = meet([asks(2), asks(1), asks(0)], train_all, threads)
+    found = meet([asks(2), asks(1), asks(0)], train_all)
     assert groups == [[(2, 0), (1, 0)], [(2, 1)]]
     assert found == [["answer to (2, 0)", "answer to (2, 1)"], ["answer to (1, 0)"], []]
 
@@ -51,15 +41,15 @@ def fails_afterwards(learn):
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("failing", [fails_at_once, fails_afterwards])
-def test_the_first_error_is_raised(failing, place, threads):
+def test_the_first_error_is_raised(failing, place):
     works = [asks(2), asks(2)]
     works.insert(place, failing)
     with pytest.raises(ValueError):
-        meet(works, lambda asked: asked, threads)
-    assert meet([asks(1)] * 3, lambda asked: asked, threads) == [[(1, 0)]] * 3
+        meet(works, lambda asked: asked)
+    assert meet([asks(1)] * 3, lambda asked: asked) == [[(1, 0)]] * 3
 
 
-def test_a_failed_training_ends_all(threads):
+def test_a_failed_training_ends_all():
     ended = []
 
     def work(learn):
@@ -72,29 +62,36 @@ def test_a_failed_training_ends_all(threads):
         raise Interrupted
 
     with pytest.raises(Interrupted):
-        meet([work] * 3, train_all, threads)
+        meet([work] * 3, train_all)
     assert ended == [1, 1, 1]
 
 
-def test_an_interrupt_while_a_client_runs(threads, monkeypatch):
-    """It asks only after the meeting has been given up."""
-    given_up, ended = threading.Event(), threading.Event()
-
-    def slow(learn):
-        given_up.wait(10)
+def test_what_a_client_raises_on_its_way_out_hides_nothing():
+    def work(learn):
         try:
-            learn("too late")
+            learn("a question")
         finally:
-            ended.set()
+            raise KeyError("on the way out")
 
-    from fednlp.together.meeting import Member
-
-    def begin(member):
-        member._threads.submit(member._run)
+    def train_all(asked):
         raise Interrupted
 
-    monkeypatch.setattr(Member, "begin", begin)
     with pytest.raises(Interrupted):
-        meet([slow], lambda asked: asked, threads)
-    given_up.set()
-    assert ended.wait(10)
+        meet([work] * 3, train_all)
+
+
+def test_an_interrupt_in_a_client_ends_all():
+    ended = []
+
+    def waits(learn):
+        try:
+            learn("a question")
+        finally:
+            ended.append(1)
+
+    def interrupted(learn):
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        meet([waits, waits, interrupted, waits], lambda asked: asked)
+    assert ended == [1, 1]
