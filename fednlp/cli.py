@@ -152,11 +152,14 @@ def suite(
 def gap(
     runs_dir: RunsDir,
     form: Annotated[str, typer.Option("--format", help="table, markdown, csv or json")] = "table",
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="every two methods: over seeds and test examples")
+    ] = False,
 ) -> None:
     """Print the gap to centralized training of all finished runs in a directory."""
     if form not in ("table", "markdown", "csv", "json"):
         raise UserError("--format", f"found '{form}'", "table, markdown, csv or json")
-    if not _print_gaps(runs_dir, form):
+    if not (_print_pairs if pairs else _print_gaps)(runs_dir, form):
         found = "holds no finished federated run with its centralized reference"
         raise UserError(str(runs_dir), found, fix="run one first")
 
@@ -253,6 +256,57 @@ def export_model(
     console.print(f"model and tokenizer: {target}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def submit(
+    run_dirs: Annotated[list[Path], typer.Argument(metavar="RUN_DIR...", help="finished runs")],
+    out: Annotated[Path, typer.Option("--out", help="a zip file that does not exist")],
+    name: Annotated[str, typer.Option(help="who submits")] = "",
+    note: Annotated[str, typer.Option(help="when and how they were made, a licence")] = "",
+    weights: Annotated[bool, typer.Option("--weights", help="the stored weights too")] = False,
+) -> None:
+    """Pack finished runs, with the references they are compared with, into one file."""
+    from fednlp.submissions.pack import pack
+
+    for folder in pack(run_dirs, out, name=name, note=note, weights=weights):
+        console.print(f"packed: {folder}", highlight=False, soft_wrap=True)
+    console.print(f"submission: {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="RUN_DIR|ENTRY.zip")],
+    rounds: Annotated[
+        int, typer.Option(min=0, help="replayed at random; 0: only check what is written")
+    ] = 2,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="by which they are drawn", show_default="random")
+    ] = None,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="execute a method that is not published here")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Check a finished run or a submission, and make some of its rounds again.
+
+    Exit code 1 if a check fails or no replay is possible.
+    """
+    import json
+
+    from fednlp.verification.table import report_table, verdict
+    from fednlp.verification.verify import verify as reports
+
+    found = []
+    for report in reports(path, rounds, seed, trust_code):
+        found.append(report)
+        if not as_json:
+            console.print(report_table(report))
+            console.print(verdict(report), markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps([report.as_json() for report in found], indent=1))
+    if not all(report.passed for report in found):
+        raise typer.Exit(1)
+
+
 def _run_all(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> list[Gap]:
     """Runs configurations, each with the place to blame; all are checked before the first runs.
 
@@ -312,9 +366,10 @@ def _print_result(
 
 
 def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list[Gap]:
-    from fednlp.results import tables
+    from fednlp.results import comparison_tables, tables
     from fednlp.results.gap import gaps
     from fednlp.results.load import load_runs
+    from fednlp.results.method_comparison import contests
 
     problems: list[str] = []
     runs = load_runs(runs_dir, problems)
@@ -329,6 +384,36 @@ def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list
     console.print(tables.terminal(table, console.width))
     for note in tables.footnotes(table):
         console.print(note, style="dim", highlight=False)
+    compared = comparison_tables.worth_comparing(contests(table))
+    if compared:
+        console.print(comparison_tables.terminal(compared, console.width))
+    return table
+
+
+def _print_pairs(runs_dir: Path, form: str) -> list[Gap]:
+    from fednlp.results.comparison_tables import pairs_text
+    from fednlp.results.example_comparison import example_difference
+    from fednlp.results.gap import gaps
+    from fednlp.results.load import load_runs
+    from fednlp.results.method_comparison import contests
+
+    problems: list[str] = []
+    table = gaps(load_runs(runs_dir, problems), problems)
+    found: list[Any] = []
+    for contest in contests(table):
+        for pair in contest.pairs:
+            examples = None
+            if pair.seeds:
+                try:
+                    runs = contest.runs
+                    examples = example_difference(runs[pair.first], runs[pair.second])
+                except UserError as error:
+                    problems.append(str(error))
+            found.append((contest, pair, examples))
+    _report(problems)
+    if table and not found:
+        raise UserError(str(runs_dir), "no two methods of one benchmark", fix="run another one")
+    print(pairs_text(found, form), end="")
     return table
 
 

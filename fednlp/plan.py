@@ -73,7 +73,7 @@ def counts(experiment: Experiment, ask_method: bool = True) -> Plan:
         method = Hooks(experiment.algorithm)
         server = method.init_server(vector, experiment.model.layout)
         down = payload_bytes(method.download(vector, server, PLACE))
-        upload, passes = _upload(experiment, method, server)
+        upload, passes = upload_size(experiment, method, server)
         state = payload_bytes(method.init_client(vector, PLACE))
     participations = config.rounds * config.sampling.clients_per_round
     size = _batch_size(experiment)
@@ -115,7 +115,7 @@ def counts(experiment: Experiment, ask_method: bool = True) -> Plan:
     )
 
 
-def _upload(experiment: Experiment, method: Hooks, server: State) -> tuple[int, int]:
+def upload_size(experiment: Experiment, method: Hooks, server: State) -> tuple[int, int]:
     """Bytes of one upload and passes over the data, from a participation that trains nothing."""
     passes = 0
 
