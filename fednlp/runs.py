@@ -24,7 +24,7 @@ from fednlp.nonfinite import refuse_skipped
 from fednlp.partitions.build import FILE
 from fednlp.partitions.folder import of_run
 from fednlp.processes import all_threads, client_threads
-from fednlp.profile import PREPARATION, clock, profile_table
+from fednlp.profile import clock, profile_table
 from fednlp.progress import Progress
 from fednlp.results import files
 from fednlp.results.load import load_run, read_identity
@@ -92,7 +92,6 @@ def _complete(
             refuse_skipped(run.rounds, path.name)
         return _with_reference(path, run.result, reference)
     reset_peak_memory()
-    clock.lap(PREPARATION)
     engine = experiment.config.engine
     set_num_threads(client_threads(engine) if kind == "federated" else all_threads(engine))
     with RunFolder(path) as folder:
