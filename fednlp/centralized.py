@@ -16,6 +16,7 @@ from fednlp.errors import NotFinite
 from fednlp.experiment import Experiment
 from fednlp.identity import centralized_plan
 from fednlp.journal import Journal
+from fednlp.profile import PREPARATION, clock
 from fednlp.progress import Progress
 from fednlp.results.run_folder import RunFolder
 
@@ -42,6 +43,7 @@ def run_centralized(
     completed = folder.manifest.completed
     if folder.manifest.state is not None:
         participation.restore(folder.committed(folder.manifest.state))
+    clock.lap(PREPARATION)
     for point in range(completed, until or plan.points):
         began = time.perf_counter()
         progress.round(point, 1)

@@ -15,7 +15,7 @@ from fednlp.errors import NotFinite
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
 from fednlp.journal import Journal
-from fednlp.profile import AGGREGATION, clock
+from fednlp.profile import AGGREGATION, PREPARATION, clock
 from fednlp.progress import Progress
 from fednlp.random_streams import torch_generator
 from fednlp.remarks import remarks
@@ -56,6 +56,7 @@ class Federation:
             self.experiment, self.folder, config.rounds, config.evaluation.every, self.progress
         )
         weights, server = self._restore()
+        clock.lap(PREPARATION)
         for round in range(self.folder.manifest.completed, until or config.rounds):
             cohort = self.cohort(round)
             self.progress.round(round, len(cohort))

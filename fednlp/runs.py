@@ -25,7 +25,7 @@ from fednlp.nonfinite import refuse_skipped
 from fednlp.partitions.build import FILE
 from fednlp.partitions.folder import of_run
 from fednlp.processes import all_threads, client_threads
-from fednlp.profile import PREPARATION, clock, profile_table
+from fednlp.profile import clock, profile_table
 from fednlp.progress import Progress
 from fednlp.results import files
 from fednlp.results.load import load_run, read_identity
@@ -118,7 +118,6 @@ def _complete(
         return finished(path, experiment.config, reference, tuning)
     must_stop = experiment.config.client.on_nonfinite == "stop"
     reset_peak_memory()
-    clock.lap(PREPARATION)
     engine = experiment.config.engine
     set_num_threads(client_threads(engine) if kind == "federated" else all_threads(engine))
     with RunFolder(path) as folder:
