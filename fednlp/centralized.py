@@ -32,6 +32,7 @@ def run_centralized(
     journal = Journal(experiment, folder, plan.points, plan.every, progress)
     client = central_client(experiment.config)
     trainer = dataclasses.replace(experiment.trainer(), settings=client)
+    clock.lap(PREPARATION)
     participation = trainer.participate(
         experiment.union,
         experiment.initial_weights,
@@ -43,7 +44,6 @@ def run_centralized(
     completed = folder.manifest.completed
     if folder.manifest.state is not None:
         participation.restore(folder.committed(folder.manifest.state))
-    clock.lap(PREPARATION)
     for point in range(completed, until or plan.points):
         began = time.perf_counter()
         progress.round(point, 1)
