@@ -383,7 +383,7 @@ def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list
         return table
     console.print(tables.terminal(table, console.width))
     for note in tables.footnotes(table):
-        console.print(note, style="dim", highlight=False)
+        console.print(note, style="dim", highlight=False, markup=False)
     compared = comparison_tables.worth_comparing(contests(table))
     if compared:
         console.print(comparison_tables.terminal(compared, console.width))

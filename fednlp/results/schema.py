@@ -115,6 +115,13 @@ class Tuning(Record):
     tied: int
     edges: list[str]
 
+    @property
+    def budget(self) -> str:
+        """In words."""
+        rounds = "round" if self.rounds == 1 else "rounds"
+        seeds = ", ".join(map(str, self.seeds))
+        return f"{len(self.trials)} trials of {self.rounds} {rounds} with seed {seeds}"
+
 
 class Data(Record):
     name: str

@@ -17,12 +17,8 @@ def tuning_note(tuning: Tuning | None) -> str:
     """The note of a result, with the budget and what makes the choice doubtful."""
     if tuning is None:
         return UNTUNED
-    seeds = ", ".join(map(str, tuning.seeds))
     values = ", ".join(f"{k} {v}" for k, v in tuning.trials[tuning.chosen].values.items())
-    note = (
-        f"tuned: {values}, the best on validation of {len(tuning.trials)} trials of "
-        f"{tuning.rounds} rounds with seed {seeds}"
-    )
+    note = f"tuned: {values}, the best on validation of {tuning.budget}"
     diverged = sum(trial.validation is None for trial in tuning.trials)
     doubts = [
         f"equal to {tuning.tied} more, of which it is listed first" if tuning.tied else "",
@@ -42,21 +38,21 @@ def with_tuning(result: Result, tuning: Tuning) -> Result:
 def search_notes(gaps: Iterable[Gap]) -> list[str]:
     """The budgets behind the tuned lines of a table, and choices that a wider search may move."""
     budgets: dict[str, None] = {}
-    edges: dict[str, None] = {}
+    edges: dict[str, dict[str, None]] = {}
     for gap in gaps:
         for federated, reference in gap.pairs if gap.tuned else ():
             own, central = federated.result.tuning, reference.result.tuning
             if own is None or central is None:
                 continue
-            budgets[f"{_budget(own)}, the reference {_budget(central)}"] = None
+            budget = f"every method in {own.budget}, the reference in {central.budget}"
+            if own.budget == central.budget:
+                budget = f"every method and the reference in {own.budget}"
+            budgets[budget] = None
             for whose, tuning in ((gap.method, own), ("the reference", central)):
                 for key in tuning.edges:
                     value = tuning.trials[tuning.chosen].values[key]
-                    edges[f"{gap.benchmark}, {whose}: {key} {value}"] = None
-    notes = [f"Tuned on validation: every method in {budget}." for budget in budgets]
-    return [*notes, *(f"At the edge of what was tried: {edge}." for edge in edges)]
-
-
-def _budget(tuning: Tuning) -> str:
-    seeds = ", ".join(map(str, tuning.seeds))
-    return f"{len(tuning.trials)} trials of {tuning.rounds} rounds with seed {seeds}"
+                    edges.setdefault(gap.benchmark, {})[f"{whose} {key} {value}"] = None
+    notes = [f"Tuned on validation: {budget}." for budget in budgets]
+    for benchmark, chosen in edges.items():
+        notes.append(f"At the edge of what was tried ({benchmark}): {', '.join(chosen)}.")
+    return notes
