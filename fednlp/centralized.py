@@ -12,7 +12,7 @@ import time
 import torch
 
 from fednlp.config import central_client
-from fednlp.errors import UserError
+from fednlp.errors import NotFinite
 from fednlp.experiment import Experiment
 from fednlp.identity import centralized_plan
 from fednlp.journal import Journal
@@ -51,7 +51,7 @@ def run_centralized(
         work = participation.advance(plan.until(point))
         progress.client_done()
         if not bool(torch.isfinite(trainer.model.weights).all()):
-            raise UserError(
+            raise NotFinite(
                 f"centralized run, point {point + 1}",
                 "its weights are not finite",
                 fix="lower client.lr or centralized.client.lr",

@@ -11,7 +11,7 @@ from algorithms.algorithm import Cohort, State
 from fednlp.components import client_optimizer
 from fednlp.engines.client import Assignment, ClientRunner
 from fednlp.engines.local import LocalEngine
-from fednlp.errors import UserError
+from fednlp.errors import NotFinite
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
 from fednlp.journal import Journal
@@ -74,7 +74,7 @@ class Federation:
             )
             clock.lap(AGGREGATION)
             if not bool(torch.isfinite(weights).all()):
-                raise UserError(
+                raise NotFinite(
                     f"round {round + 1}",
                     "the server's weights are not finite",
                     fix="lower server.lr or client.lr",
