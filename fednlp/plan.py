@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from algorithms.algorithm import Client, Correction, State, Trained
 from fednlp.components import client_optimizer
@@ -28,7 +28,8 @@ class Plan:
     """Predicted costs; examples and bytes are exact for uniform sampling of equal clients.
 
     tokens: without padding. scored_tokens: of the validations and tests of one of the two runs.
-    seconds: of both, from probe steps; 0 where none were taken.
+    seconds: of both, from probe steps; 0 where none were taken. multiplied: weights of the whole
+    model that a token is multiplied by, which is those outside of tables that are only looked up.
     """
 
     federated_id: str
@@ -50,6 +51,7 @@ class Plan:
     seconds: float
     trainable: int
     frozen: int
+    multiplied: int
 
 
 def plan(experiment: Experiment) -> Plan:
@@ -112,6 +114,7 @@ def counts(experiment: Experiment, ask_method: bool = True) -> Plan:
         seconds=0.0,
         trainable=vector.numel(),
         frozen=experiment.model.frozen,
+        multiplied=_multiplied(experiment.model.module),
     )
 
 
@@ -138,6 +141,13 @@ def upload_size(experiment: Experiment, method: Hooks, server: State) -> tuple[i
         train=train,
     )
     return payload_bytes(method.local_update(client, PLACE)), passes
+
+
+def _multiplied(module: nn.Module) -> int:
+    """Elements of all parameters but tables of embeddings; a table tied to an output counts."""
+    layers = (part for part in module.modules() if not isinstance(part, nn.Embedding))
+    found = {id(p): p.numel() for part in layers for p in part.parameters(recurse=False)}
+    return sum(found.values())
 
 
 def _tokens(experiment: Experiment, split: str) -> float:

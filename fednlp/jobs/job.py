@@ -43,11 +43,12 @@ class Cost:
     scored: int
     sent: int  # bytes, both directions
     weights: int
+    multiplied: int
 
     @property
     def work(self) -> float:
-        """Floating-point operations: 6 per weight and token, 2 where there is no backward."""
-        return float(self.weights) * (6 * self.tokens + 2 * self.scored)
+        """Floating-point operations: 6 per multiplied weight and token, 2 without a backward."""
+        return float(self.multiplied) * (6 * self.tokens + 2 * self.scored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +194,7 @@ def _cost(plan: Plan, kind: Kind, identity: Identity) -> Cost:
         scored=plan.scored_tokens,
         sent=0 if alone else plan.bytes_down + plan.bytes_up + plan.bytes_base,
         weights=plan.trainable + plan.frozen,
+        multiplied=plan.multiplied,
     )
 
 
