@@ -27,10 +27,13 @@ from fednlp.processes import all_threads, client_threads
 from fednlp.profile import PREPARATION, clock, profile_table
 from fednlp.progress import Progress
 from fednlp.results import files
-from fednlp.results.load import load_run, read_identity
 from fednlp.results.own_names import MANIFEST
+from fednlp.results.reading import load_run, read_identity
 from fednlp.results.run_folder import RunFolder, read_manifest
 from fednlp.results.schema import Reference, Result
+from fednlp.trackers.choice import require
+from fednlp.trackers.feed import Feed
+from fednlp.trackers.send import catch_up
 
 
 def run_pair(
@@ -40,7 +43,11 @@ def run_pair(
 
     A finished run is only read; a killed one continues; a shorter one of the same trajectory is
     extended. The reference is found by its id and never run twice.
+
+    Raises:
+        UserError: also where a tracker is asked for whose library is not installed.
     """
+    require(config.trackers)
     experiment = Experiment(config)
     reference, central = None, None
     if config.centralized.budget != "none":
@@ -53,7 +60,7 @@ def run_pair(
             console,
             allow_inexact,
             "centralized",
-            lambda folder, progress: run_centralized(experiment, folder, progress),
+            lambda folder, progress, feed: run_centralized(experiment, folder, progress, feed=feed),
             budget=budget,
         )
         reference = Reference(id=identity.id, folder=identity.folder, budget=budget)
@@ -64,7 +71,7 @@ def run_pair(
         console,
         allow_inexact,
         "federated",
-        lambda folder, progress: Federation(experiment, folder, progress).run(),
+        lambda folder, progress, feed: Federation(experiment, folder, progress, feed).run(),
         reference=reference,
     )
     return federated, central
@@ -77,7 +84,7 @@ def _complete(
     console: Console,
     allow_inexact: bool,
     kind: Literal["federated", "centralized"],
-    work: Callable[[RunFolder, Progress], None],
+    work: Callable[[RunFolder, Progress, Feed], None],
     *,
     budget: Literal["matched", "converged"] | None = None,
     reference: Reference | None = None,
@@ -85,12 +92,15 @@ def _complete(
     here = files.entries(out) if files.stands(out) else []
     same = (path for path in here if path.name.endswith(f"-{identity.id[:12]}"))
     path = next(same, out / identity.folder)
+    title, trackers = path.name.rsplit("-", 1)[0], experiment.config.trackers
     must_stop = experiment.config.client.on_nonfinite == "stop"
     if files.stands(path / "result.json"):
         run = load_run(path)
         if must_stop:
             refuse_skipped(run.rounds, path.name)
-        return _with_reference(path, run.result, reference)
+        result = _with_reference(path, run.result, reference)
+        catch_up(run, trackers, lambda text: _say(console, f"{title}: {text}"))
+        return result
     reset_peak_memory()
     clock.lap(PREPARATION)
     engine = experiment.config.engine
@@ -113,9 +123,12 @@ def _complete(
         if must_stop:
             refuse_skipped(folder.rounds(), path.name)
         completed = folder.manifest.completed
-        title = path.name.rsplit("-", 1)[0]
-        with Progress(console, title, identity.rounds, completed) as progress:
-            work(folder, progress)
+        with (
+            Progress(console, title, identity.rounds, completed) as progress,
+            Feed(trackers, path, progress.message) as feed,
+        ):
+            feed.begin(folder.rounds())
+            work(folder, progress, feed)
             progress.note("testing")
             result = conclude(
                 experiment,
@@ -125,9 +138,14 @@ def _complete(
                 budget=budget,
                 references=[reference] if reference else [],
             )
+            feed.finish(result)
     if clock.running:
         console.print(profile_table(title, *clock.take()))
     return result
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 def _with_reference(path: Path, result: Result, reference: Reference | None) -> Result:
