@@ -46,10 +46,10 @@ class Feed:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._each(lambda fed: fed.tracker.close())
-        for fed in self._fed.values():
-            fed.ledger.release()
-        self._fed.clear()
+        for name, fed in list(self._fed.items()):
+            with self._guarded(name):
+                fed.tracker.close()
+                self._fed.pop(name).ledger.release()
 
     def begin(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Opens the trackers for a run folder that holds these committed rounds."""
@@ -86,18 +86,12 @@ class Feed:
         if not self._fed:
             return
         summary = result_metrics(result, references(self._path, result))
-
-        def finished(fed: _Fed) -> None:
-            fed.tracker.finish(summary)
-            fed.tracker.close()
-            fed.ledger.write(self._planned, finished=True)
-
-        self._each(finished)
-
-    def _each(self, call: Callable[[_Fed], None]) -> None:
         for name, fed in list(self._fed.items()):
             with self._guarded(name):
-                call(fed)
+                fed.tracker.finish(summary)
+                fed.tracker.close()
+                fed.ledger.write(self._planned, finished=True)
+                self._fed.pop(name).ledger.release()
 
     @contextmanager
     def _guarded(self, name: str) -> Iterator[None]:

@@ -1,6 +1,6 @@
-"""A note beside a tracker's store: how long a run of a trajectory it shows, and whether to the end.
+"""A note beside a tracker's store: how long a run of a trajectory it shows, and if to its end.
 
-It keeps a shorter run from taking the place of a longer one, and two processes from writing at once.
+It keeps a shorter run from taking the place of a longer one, and two processes from writing to one.
 """
 
 from __future__ import annotations

@@ -27,8 +27,9 @@ class TensorBoard:
 
     def begin(self, run: Told, history: Sequence[Metrics]) -> None:
         from tensorboard.summary.writer.record_writer import RecordWriter
+        from torch.utils.tensorboard.summary import hparams
 
-        self._run, self._last = run, 0
+        self._last, self._parameters = 0, {**run.tags, **run.parameters}
         folder = run.directory / "tensorboard" / f"{run.name}-{run.key}"
         folder.mkdir(parents=True, exist_ok=True)
         earlier = sorted(folder.glob("events.out.tfevents.*"))
@@ -38,6 +39,8 @@ class TensorBoard:
         self._write(step=0, session_log=_start())  # a reader that runs forgets the earlier files
         for path in earlier:
             path.unlink()
+        _, parameters, _ = hparams(self._parameters, {})
+        self._write(summary=parameters)
         for number, metrics in enumerate(history, start=1):
             self._scalars(number, metrics)
         self._flush()
@@ -49,8 +52,8 @@ class TensorBoard:
     def finish(self, summary: Metrics) -> None:
         from torch.utils.tensorboard.summary import hparams
 
-        parameters = {**self._run.tags, **self._run.parameters}
-        for part in hparams(parameters, dict(summary)):
+        columns, _, end = hparams(self._parameters, dict(summary))
+        for part in (columns, end):
             self._write(step=self._last, summary=part)
         self._scalars(self._last, summary)
         self._flush()

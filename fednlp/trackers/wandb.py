@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fednlp.trackers.tracker import Metrics, Told
 
@@ -42,7 +42,7 @@ class WeightsAndBiases:
             group=run.group,
             job_type=run.tags["kind"],
             dir=str(store),
-            mode=mode,
+            mode=cast(Any, mode),
             resume=None if mode == "offline" else "allow",
             reinit="create_new",
             settings=wandb.Settings(
@@ -52,6 +52,7 @@ class WeightsAndBiases:
                 disable_code=True,
                 x_disable_meta=True,
                 x_disable_stats=True,
+                x_save_requirements=False,
             ),
         )
         self._run.config.update({**run.tags, **run.parameters}, allow_val_change=True)

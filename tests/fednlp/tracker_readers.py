@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,17 +64,13 @@ def _ordered(points: Points, parameters: dict[str, Any]) -> tuple[Any, Any, Any]
 
 def _wandb(store: Path) -> list[Shown]:
     from wandb.proto.wandb_internal_pb2 import Record
-    from wandb.sdk.internal.datastore import DataStore
 
     found = []
     for path in store.glob("offline-run-*/run-*.wandb"):
-        reader = DataStore()
-        reader.open_for_scan(str(path))
         points: Points = {}
         parameters, summary, name, code = {}, {}, "", None
-        while (data := reader.scan_data()) is not None:
-            record = Record()
-            record.ParseFromString(data)
+        for data in _log_records(path.read_bytes()):
+            record = Record.FromString(data)
             if record.HasField("run"):
                 name = record.run.display_name
                 parameters |= _items(record.run.config.update)
@@ -87,6 +86,31 @@ def _wandb(store: Path) -> list[Shown]:
         kept = {key: value for key, value in summary.items() if key.startswith("result/")}
         found.append(Shown(name, points, parameters, kept, None if code is None else code == 0))
     return found
+
+
+def _log_records(data: bytes) -> Iterator[bytes]:
+    """The records of a `.wandb` file, which is a log as LevelDB writes it; its reader is in Go.
+
+    A header of seven bytes, then blocks of 32 KiB of chunks: checksum, length, kind, content.
+    """
+    assert data[:4] == b":W&B"
+    place, parts = 7, b""
+    while place + 7 <= len(data):
+        left = 32768 - place % 32768
+        if left < 7:  # too short for a chunk
+            place += left
+            continue
+        checksum, length, kind = struct.unpack_from("<IHB", data, place)
+        if (length, kind) == (0, 0):  # the rest of a block
+            place += left
+            continue
+        content = data[place + 7 : place + 7 + length]
+        assert zlib.crc32(bytes([kind]) + content) == checksum
+        parts += content
+        place += 7 + length
+        if kind in (1, 4):  # whole, last
+            yield parts
+            parts = b""
 
 
 def _items(items: Any) -> dict[str, Any]:
