@@ -33,7 +33,7 @@ class MLflow:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
         from mlflow import MlflowClient
 
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # of tables it makes
+        logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what it says, it raises as well
         local = run.directory / "mlflow"
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{local / 'mlflow.db'}"
         client = MlflowClient(tracking_uri=uri)

@@ -8,6 +8,7 @@ synchronised, each round is there once. Online, W&B's own last step says where t
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -55,6 +56,7 @@ class WeightsAndBiases:
                 x_save_requirements=False,
             ),
         )
+        logging.getLogger("wandb").setLevel(logging.CRITICAL)  # its steps: pages, on a full disk
         self._run.config.update({**run.tags, **run.parameters}, allow_val_change=True)
         self._next = self._run.starting_step
         for number, metrics in enumerate(history, start=1):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import suppress
 from importlib.util import find_spec
 
 import pytest
 from harness import QUIET, command, forked, kill_myself
+from rich.console import Console
 from tracker_readers import shown
 
 from fednlp.results.reading import load_run
@@ -145,6 +147,49 @@ def test_more_rounds_continue_the_same_run(tracker, small_config, tmp_path):
 
     assert forked(again) == 0
     assert read(tracker, tmp_path) == [found]
+
+
+def test_a_store_that_cannot_be_written_leaves_the_run_alone(tracker, small_config, tmp_path):
+    config, said = small_config({**ALONE, "trackers": [tracker]}), tmp_path / "said.txt"
+    (tmp_path / "trackers").write_text("in the way")
+
+    def work():
+        with said.open("w") as file:
+            run_pair(config, tmp_path, Console(file=file, width=300))
+
+    assert forked(work) == 0
+    assert run_of(tmp_path).result.costs.rounds == 3
+    warnings = [line for line in said.read_text().splitlines() if f"{tracker} is off" in line]
+    assert len(warnings) == 1 and "trackers" in warnings[0], said.read_text()
+
+
+def test_a_full_disk_leaves_the_run_alone(tracker, small_config, tmp_path, disk, capfd):
+    config, said = small_config({**ALONE, "trackers": [tracker]}), tmp_path / "said.txt"
+    (tmp_path / "trackers").symlink_to(disk)
+
+    def filling(self, completed, *arguments, **options):
+        if completed == 2:
+            fill(disk)
+        commit(self, completed, *arguments, **options)
+
+    commit = RunFolder.commit
+
+    def work():
+        RunFolder.commit = filling
+        with said.open("w") as file:
+            run_pair(config, tmp_path, Console(file=file, width=300))
+
+    assert forked(work) == 0
+    assert run_of(tmp_path).result.costs.rounds == 3
+    assert "Traceback" not in capfd.readouterr().err
+    warnings = [line for line in said.read_text().splitlines() if " is off" in line]
+    assert len(warnings) == 1, said.read_text()
+
+
+def fill(folder):
+    with suppress(OSError), open(folder / "filling", "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
 
 
 def test_sent_afterwards_it_is_the_same(tracker, small_config, tmp_path):
