@@ -51,16 +51,22 @@ class Feed:
                 fed.tracker.close()
                 self._fed.pop(name).ledger.release()
 
-    def begin(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Opens the trackers for a run folder that holds these committed rounds."""
+    def begin(self, records: Sequence[Mapping[str, Any]], again: bool = True) -> None:
+        """Opens the trackers for a run folder that holds these committed rounds.
+
+        again: also those that show the run to its end, or a longer one.
+        """
         if not self._names:
             return
-        run = told(self._path)
         history = [self._metrics.of(record) for record in records]
-        self._sent, self._planned = len(records), run.rounds
+        self._sent = len(records)
         for name in self._names:
             with self._guarded(name):
+                run = told(self._path)
+                self._planned = run.rounds
                 ledger = Ledger(run.directory, name, run.key)
+                if not again and ledger.shows(run.rounds):
+                    continue
                 ledger.hold()
                 if ledger.rounds > run.rounds:
                     ledger.release()

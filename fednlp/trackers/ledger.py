@@ -40,6 +40,10 @@ class Ledger:
         self._lock = lock
         self._read()
 
+    def shows(self, rounds: int) -> bool:
+        """Whether a run of so many rounds is shown to its end, or a longer one."""
+        return self.rounds > rounds or (self.rounds == rounds and self.finished)
+
     def write(self, rounds: int, finished: bool) -> None:
         self.rounds, self.finished = rounds, finished
         files.write_json(self.path, {"rounds": rounds, "finished": finished})

@@ -8,12 +8,16 @@ shows other rounds than those that are committed is deleted there and made anew.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from fednlp.results.own_names import no_link
 from fednlp.trackers.tracker import Metrics, Told
 
 _KEY = "fednlp.key"
@@ -37,7 +41,8 @@ class MLflow:
         local = run.directory / "mlflow"
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{local / 'mlflow.db'}"
         client = MlflowClient(tracking_uri=uri)
-        self._experiment = _experiment(client, str(local / "artifacts"))
+        with _alone(local):
+            self._experiment = _experiment(client, str(local / "artifacts"))
         self._last = 0
         self._found(client, run, history)
         self._client = client
@@ -92,6 +97,17 @@ class MLflow:
         if self._client is not None:
             client, self._client = self._client, None
             client.set_terminated(self._id, self._status)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time makes the tables and the experiment; they live on without it."""
+    lock = no_link(str(folder / "begin.lock"), os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _experiment(client: Any, artifacts: str) -> str:

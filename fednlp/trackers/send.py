@@ -10,8 +10,6 @@ from fednlp.results.files import stands
 from fednlp.results.reading import FinishedRun, load_run
 from fednlp.trackers.choice import require
 from fednlp.trackers.feed import Feed
-from fednlp.trackers.folder import told
-from fednlp.trackers.ledger import Ledger
 
 
 def send(path: Path, names: Iterable[str]) -> list[str]:
@@ -31,20 +29,12 @@ def send(path: Path, names: Iterable[str]) -> list[str]:
 
 def catch_up(run: FinishedRun, names: Iterable[str], warn: Callable[[str], None]) -> None:
     """Sends a finished run to those trackers that show neither its end nor a longer run."""
-    wanted = list(names)
-    if not wanted:
-        return
-    known = told(run.path)
-    ledgers = {name: Ledger(known.directory, name, known.key) for name in wanted}
-    lacking = [
-        name
-        for name, ledger in ledgers.items()
-        if ledger.rounds < known.rounds or (ledger.rounds == known.rounds and not ledger.finished)
-    ]
-    _send(run, lacking, warn)
+    _send(run, list(names), warn, again=False)
 
 
-def _send(run: FinishedRun, names: list[str], warn: Callable[[str], None]) -> None:
+def _send(
+    run: FinishedRun, names: list[str], warn: Callable[[str], None], again: bool = True
+) -> None:
     with Feed(names, run.path, warn) as feed:
-        feed.begin(run.rounds)
+        feed.begin(run.rounds, again)
         feed.finish(run.result)

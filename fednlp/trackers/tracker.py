@@ -15,8 +15,8 @@ class Told:
     """What a tracker is told of a run when it begins.
 
     Attributes:
-        key: of the trajectory, 16 hexadecimal digits: all runs of one key are one run of the
-            tracker, which a longer one continues.
+        key: of the trajectory and of the directory that the run folder is in, 20 hexadecimal
+            digits. All runs of one key are one run of the tracker, which a longer one continues.
         name: for people; letters, digits, dots and dashes.
         group: the name without the seed.
         rounds: planned.

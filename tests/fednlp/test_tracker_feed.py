@@ -12,10 +12,11 @@ from harness import QUIET, ROOT, command, contents, forked
 from rich.console import Console
 
 from fednlp.errors import UserError
-from fednlp.results.reading import load_run, read_identity
+from fednlp.results.reading import load_run
 from fednlp.results.run_folder import read_manifest
 from fednlp.runs import run_pair
 from fednlp.trackers import choice
+from fednlp.trackers.folder import told
 from fednlp.trackers.ledger import Ledger
 from fednlp.trackers.send import send
 
@@ -124,8 +125,7 @@ def test_two_processes_do_not_write_one_run(fake, small_config, tmp_path):
     calls = fake()
     run_pair(small_config(ALONE), tmp_path, QUIET)
     (folder,) = (path.parent for path in tmp_path.glob("*/result.json"))
-    key = read_identity(folder / "identity.json")["trajectory"][:16]
-    ledger = Ledger(tmp_path / "trackers", "wandb", key)
+    ledger = Ledger(tmp_path / "trackers", "wandb", told(folder).key)
     ledger.hold()
 
     def refused():
@@ -137,6 +137,26 @@ def test_two_processes_do_not_write_one_run(fake, small_config, tmp_path):
     finally:
         ledger.release()
     assert send(folder, ["wandb"]) == []
+
+
+def test_one_run_in_two_directories_is_two_runs_of_a_tracker(small_config, tmp_path):
+    """Both may be sent to one server, where neither may take the other's place."""
+    keys = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        run, _ = run_pair(small_config(ALONE), tmp_path / name, QUIET)
+        keys += [told(tmp_path / name / run.folder).key for _ in range(2)]
+    assert keys[0] == keys[1] != keys[2] == keys[3] and keys[0][:12] == keys[2][:12]
+    (tmp_path / "one").rename(tmp_path / "moved")
+    assert told(tmp_path / "moved" / run.folder).key == keys[0]
+
+
+def test_a_blocked_directory_leaves_a_finished_run_alone(fake, small_config, tmp_path):
+    calls, out = fake(), io.StringIO()
+    run_pair(small_config(ALONE), tmp_path, QUIET)
+    (tmp_path / "trackers").write_text("in the way")
+    run_pair(small_config(TRACKED), tmp_path, Console(file=out, width=300))
+    assert calls == [] and out.getvalue().count("wandb is off") == 1
 
 
 def test_a_damaged_ledger_is_no_reason_to_stop(fake, small_config, tmp_path):

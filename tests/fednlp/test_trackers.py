@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from importlib.util import find_spec
 
 import pytest
-from harness import QUIET, command, forked, kill_myself
+import yaml
+from harness import QUIET, ROOT, command, forked, kill_myself
 from rich.console import Console
 from tracker_readers import shown
 
@@ -147,6 +150,28 @@ def test_more_rounds_continue_the_same_run(tracker, small_config, tmp_path):
 
     assert forked(again) == 0
     assert read(tracker, tmp_path) == [found]
+
+
+def test_processes_at_once_share_a_store(tracker, small_data, tmp_path):
+    """As the runs of a suite do; the first ones make it together."""
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(small_data({**ALONE, "trackers": [tracker]})))
+    line = [sys.executable, str(ROOT / "run_bench.py"), "run", str(config), "--out", str(tmp_path)]
+    processes = [
+        subprocess.Popen([*line, f"seed={seed}"], stdout=subprocess.PIPE, text=True)
+        for seed in range(3)
+    ]
+    said = [process.communicate()[0] for process in processes]
+    assert not any(" is off" in text for text in said), said
+    found = read(tracker, tmp_path)
+    runs = sorted((load_run(p.parent) for p in tmp_path.glob("*/result.json")), key=seed_of)
+    assert len(found) == len(runs) == 3
+    for shown_run, run in zip(found, runs, strict=True):
+        assert_shows(shown_run, run)
+
+
+def seed_of(run):
+    return run.result.seed
 
 
 def test_a_store_that_cannot_be_written_leaves_the_run_alone(tracker, small_config, tmp_path):
