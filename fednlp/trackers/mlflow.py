@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +41,9 @@ class MLflow:
         logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what it says, it raises as well
         local = run.directory / "mlflow"
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{local / 'mlflow.db'}"
-        client = MlflowClient(tracking_uri=uri)
-        with _alone(local):
+        with _alone(local), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the making of tables
+            client = MlflowClient(tracking_uri=uri)
             self._experiment = _experiment(client, str(local / "artifacts"))
         self._last = 0
         self._found(client, run, history)
