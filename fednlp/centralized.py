@@ -19,17 +19,22 @@ from fednlp.journal import Journal
 from fednlp.profile import PREPARATION, clock
 from fednlp.progress import Progress
 from fednlp.results.run_folder import RunFolder
+from fednlp.trackers.feed import Feed
 
 
 def run_centralized(
-    experiment: Experiment, folder: RunFolder, progress: Progress, until: int | None = None
+    experiment: Experiment,
+    folder: RunFolder,
+    progress: Progress,
+    until: int | None = None,
+    feed: Feed | None = None,
 ) -> None:
     """Trains to the plan's evaluation points that the folder does not have yet.
 
     until: the last of them; None: all.
     """
     plan = centralized_plan(experiment)
-    journal = Journal(experiment, folder, plan.points, plan.every, progress)
+    journal = Journal(experiment, folder, plan.points, plan.every, progress, feed)
     client = central_client(experiment.config)
     trainer = dataclasses.replace(experiment.trainer(), settings=client)
     clock.lap(PREPARATION)

@@ -168,7 +168,7 @@ def gap(
 def plot(runs_dir: RunsDir) -> None:
     """Draw curves against the centralized line, and metric against bytes."""
     from fednlp.results.gap import gaps
-    from fednlp.results.load import load_runs
+    from fednlp.results.reading import load_runs
 
     problems: list[str] = []
     table = gaps(load_runs(runs_dir, problems), problems)
@@ -254,6 +254,25 @@ def export_model(
     logging.disable_progress_bar()  # one for weights that are written at once
     export(run_dir, target)
     console.print(f"model and tokenizer: {target}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def track(
+    run_dirs: Annotated[list[Path], typer.Argument(metavar="RUN_DIR...", help="finished runs")],
+    to: Annotated[list[str], typer.Option("--to", help="tensorboard, wandb or mlflow")],
+) -> None:
+    """Send finished runs to a tracker; its local files are in trackers/ beside the run folders."""
+    from fednlp.trackers.send import send
+
+    problems: list[str] = []
+    for run_dir in run_dirs:
+        found = send(run_dir, to)
+        if not found:
+            console.print(f"sent: {run_dir}", highlight=False, soft_wrap=True)
+        problems += [f"{run_dir}: {problem}" for problem in found]
+    if problems:
+        print(*problems, sep="\n", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -366,8 +385,8 @@ def _print_result(
 def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list[Gap]:
     from fednlp.results import comparison_tables, tables
     from fednlp.results.gap import gaps
-    from fednlp.results.load import load_runs
     from fednlp.results.method_comparison import contests
+    from fednlp.results.reading import load_runs
 
     problems: list[str] = []
     runs = load_runs(runs_dir, problems)
@@ -392,8 +411,8 @@ def _print_pairs(runs_dir: Path, form: str) -> list[Gap]:
     from fednlp.results.comparison_tables import pairs_text
     from fednlp.results.example_comparison import example_difference
     from fednlp.results.gap import gaps
-    from fednlp.results.load import load_runs
     from fednlp.results.method_comparison import contests
+    from fednlp.results.reading import load_runs
 
     problems: list[str] = []
     table = gaps(load_runs(runs_dir, problems), problems)

@@ -228,6 +228,7 @@ class RunConfig(Section):
     precision: Literal["fp32", "bf16"] = "fp32"
     engine: EngineConfig = EngineConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    trackers: list[Literal["tensorboard", "wandb", "mlflow"]] = Field(default_factory=list)
 
     def resolved(self) -> dict[str, Any]:
         """The complete configuration as plain data."""

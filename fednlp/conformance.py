@@ -303,7 +303,7 @@ def _config(method: str, client: dict[str, Any], task: str, rounds: int = ROUNDS
 
 def _run(config: RunConfig, out: Path) -> tuple[list[str], dict[str, Any]]:
     """Digest of the weights after every round, and the last record."""
-    from fednlp.results.load import load_run
+    from fednlp.results.reading import load_run
 
     out.mkdir(parents=True, exist_ok=True)
     result, _ = run_pair(config, out, Console(quiet=True))

@@ -21,13 +21,20 @@ from fednlp.random_streams import torch_generator
 from fednlp.remarks import remarks
 from fednlp.results.run_folder import RunFolder
 from fednlp.together.runner import TogetherRunner
+from fednlp.trackers.feed import Feed
 
 
 class Federation:
     """One federated run of one configuration and seed, continued from its folder."""
 
-    def __init__(self, experiment: Experiment, folder: RunFolder, progress: Progress) -> None:
-        self.experiment, self.folder, self.progress = experiment, folder, progress
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: RunFolder,
+        progress: Progress,
+        feed: Feed | None = None,
+    ) -> None:
+        self.experiment, self.folder, self.progress, self.feed = experiment, folder, progress, feed
         self.method, self.sampler = Hooks(experiment.algorithm), experiment.sampler
         runner = ClientRunner(
             experiment.trainer(),
@@ -53,7 +60,12 @@ class Federation:
         """Runs the rounds that the folder does not have yet, all or up to round `until`."""
         config = self.experiment.config
         journal = Journal(
-            self.experiment, self.folder, config.rounds, config.evaluation.every, self.progress
+            self.experiment,
+            self.folder,
+            config.rounds,
+            config.evaluation.every,
+            self.progress,
+            self.feed,
         )
         weights, server = self._restore()
         clock.lap(PREPARATION)

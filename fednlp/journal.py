@@ -14,15 +14,24 @@ from fednlp.local_training import Work
 from fednlp.profile import CHECKPOINT, REST, clock
 from fednlp.progress import Progress
 from fednlp.results.run_folder import RunFolder
+from fednlp.trackers.feed import Feed
 
 
 class Journal:
-    """Keeps a run's folder up to date, round by round."""
+    """Keeps a run's folder up to date, round by round, and then its trackers."""
 
     def __init__(
-        self, experiment: Experiment, folder: RunFolder, rounds: int, every: int, progress: Progress
+        self,
+        experiment: Experiment,
+        folder: RunFolder,
+        rounds: int,
+        every: int,
+        progress: Progress,
+        feed: Feed | None = None,
     ) -> None:
         self.experiment, self.folder, self.progress = experiment, folder, progress
+        self.feed = feed or Feed()
+        self._uncommitted: list[dict[str, Any]] = []  # a kill would make the folder forget them
         self.evaluator = Evaluator(experiment)
         self.rounds, self.every = rounds, every
         self._clock = time.perf_counter()
@@ -75,10 +84,13 @@ class Journal:
         record["wall_seconds"] = time.perf_counter() - self._clock
         self._clock = time.perf_counter()
         self.folder.log(record)
+        self._uncommitted.append(record)
         keep_every = config.checkpoint.keep_every
         keep = bool(keep_every) and completed % keep_every == 0
         if best is not None or keep or last or completed % config.checkpoint.every == 0:
             self.folder.commit(completed, state, best=best, keep=keep)
+            self.feed.rounds(self._uncommitted)
+            self._uncommitted = []
         clock.lap(CHECKPOINT)
 
 

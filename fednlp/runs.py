@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -28,11 +28,14 @@ from fednlp.processes import all_threads, client_threads
 from fednlp.profile import clock, profile_table
 from fednlp.progress import Progress
 from fednlp.results import files
-from fednlp.results.load import load_run, read_identity
 from fednlp.results.own_names import MANIFEST
+from fednlp.results.reading import load_run, read_identity
 from fednlp.results.run_folder import RunFolder, read_manifest
 from fednlp.results.schema import Reference, Result, Tuning
 from fednlp.results.tuning import with_tuning
+from fednlp.trackers.choice import require
+from fednlp.trackers.feed import Feed
+from fednlp.trackers.send import catch_up
 
 Kind = Literal["federated", "centralized"]
 
@@ -54,7 +57,11 @@ def run_pair(
 
     A finished run is only read; a killed one continues; a shorter one of the same trajectory is
     extended. The reference is found by its id and never run twice.
+
+    Raises:
+        UserError: also where a tracker is asked for whose library is not installed.
     """
+    require(config.trackers)
     experiment, around = Experiment(config), Surroundings(out, console, allow_inexact)
     central = None
     if config.centralized.budget != "none":
@@ -75,7 +82,7 @@ def run_one(
             federated_identity(experiment),
             around,
             kind,
-            lambda folder, progress: Federation(experiment, folder, progress).run(),
+            lambda folder, progress, feed: Federation(experiment, folder, progress, feed).run(),
             reference=reference_of(experiment),
             tuning=tuning,
         )
@@ -84,7 +91,7 @@ def run_one(
         centralized_identity(experiment),
         around,
         kind,
-        lambda folder, progress: run_centralized(experiment, folder, progress),
+        lambda folder, progress, feed: run_centralized(experiment, folder, progress, feed=feed),
         budget=_budget(experiment),
         tuning=tuning,
     )
@@ -107,15 +114,20 @@ def _complete(
     identity: Identity,
     around: Surroundings,
     kind: Kind,
-    work: Callable[[RunFolder, Progress], None],
+    work: Callable[[RunFolder, Progress, Feed], None],
     *,
     budget: Literal["matched", "converged"] | None = None,
     reference: Reference | None = None,
     tuning: Tuning | None = None,
 ) -> Result:
     path, out = folder_of(identity, around.out), around.out
+    title, trackers = path.name.rsplit("-", 1)[0], experiment.config.trackers
     if files.stands(path / "result.json"):
-        return finished(path, experiment.config, reference, tuning)
+
+        def say(text: str) -> None:
+            around.console.print(f"{title}: {text}", highlight=False, soft_wrap=True)
+
+        return finished(path, experiment.config, reference, tuning, say)
     must_stop = experiment.config.client.on_nonfinite == "stop"
     reset_peak_memory()
     engine = experiment.config.engine
@@ -138,9 +150,12 @@ def _complete(
         if must_stop:
             refuse_skipped(folder.rounds(), path.name)
         completed = folder.manifest.completed
-        title = path.name.rsplit("-", 1)[0]
-        with around.progress(around.console, title, identity.rounds, completed) as progress:
-            work(folder, progress)
+        with (
+            around.progress(around.console, title, identity.rounds, completed) as progress,
+            Feed(trackers, path, progress.message) as feed,
+        ):
+            feed.begin(folder.rounds())
+            work(folder, progress, feed)
             progress.note("testing")
             result = conclude(
                 experiment,
@@ -151,6 +166,7 @@ def _complete(
                 references=[reference] if reference else [],
                 tuning=tuning,
             )
+            feed.finish(result)
     if clock.running:
         around.console.print(profile_table(title, *clock.take()))
     return result
@@ -164,9 +180,15 @@ def folder_of(identity: Identity, out: Path) -> Path:
 
 
 def finished(
-    path: Path, config: RunConfig, reference: Reference | None, tuning: Tuning | None
+    path: Path,
+    config: RunConfig,
+    reference: Reference | None,
+    tuning: Tuning | None,
+    warn: Callable[[str], None],
 ) -> Result:
-    """A finished run, which may now also be compared with another reference, or be tuned.
+    """A finished run, which may now also be compared with another reference, be tuned or tracked.
+
+    warn: is told what keeps it from a tracker.
 
     Raises:
         UserError: it is damaged, or left clients out where `config` wants it to stop.
@@ -182,6 +204,7 @@ def finished(
     if result is not run.result:
         with RunFolder(path):
             files.write_bytes(path / "result.json", result.as_json())
+    catch_up(replace(run, result=result), config.trackers, warn)
     return result
 
 

@@ -18,6 +18,7 @@ from fednlp.results.own_names import MANIFEST
 from fednlp.results.run_folder import read_manifest
 from fednlp.results.schema import Reference, Tuning
 from fednlp.runs import Kind, folder_of, reference_of, shorter_run
+from fednlp.trackers.choice import require
 
 PAIR: tuple[Kind, ...] = ("centralized", "federated")
 State = Literal["finished", "continued", "extended", "new"]
@@ -105,6 +106,7 @@ def plan_jobs(wanted: list[Wanted], out: Path, ask_methods: bool = False) -> Pla
     for number in _by_model(wanted):
         one = wanted[number]
         try:
+            require(one.config.trackers)
             prepare_process(one.config)
             experiment = Experiment(one.config)
             lent.to(experiment)

@@ -10,7 +10,7 @@ from statistics import median
 from fednlp.errors import UserError
 from fednlp.jobs.job import Job
 from fednlp.results import files
-from fednlp.results.load import read_result
+from fednlp.results.reading import read_result
 from fednlp.results.schema import Result
 
 Key = tuple[str, ...]
@@ -59,6 +59,6 @@ def _results(folders: list[Path]) -> Iterator[Result]:
         for path in files.entries(folder) if files.stands(folder) else []:
             try:
                 if files.stands(path / "result.json"):
-                    yield read_result(path / "result.json")
+                    yield read_result(path)[0]
             except UserError:
                 continue

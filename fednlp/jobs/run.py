@@ -73,7 +73,9 @@ class Runner:
             if job.state != "finished" or not ready or job.after in errors:
                 continue
             try:
-                result = finished(job.path, job.config, job.reference, job.tuning)
+                result = finished(
+                    job.path, job.config, job.reference, job.tuning, partial(_warn, job)
+                )
             except (ValueError, OSError) as error:
                 line = one_line(error)
                 if line is None:
@@ -150,6 +152,10 @@ def _slots() -> Iterator[list[Slot]]:
             slot.stop()
         for slot in slots:
             slot.join()
+
+
+def _warn(job: Job, text: str) -> None:
+    print(f"{job.name}: {text}", file=sys.stderr)
 
 
 def _show(view: View, job: Job, said: Moved | Said) -> None:

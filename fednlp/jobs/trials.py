@@ -17,7 +17,7 @@ from fednlp.config import RunConfig, central_client
 from fednlp.jobs.job import Planning, Wanted
 from fednlp.jobs.run import Outcomes
 from fednlp.results import files
-from fednlp.results.load import FinishedRun, load_run
+from fednlp.results.reading import FinishedRun, load_run
 from fednlp.results.schema import Tuning
 from fednlp.runs import Kind
 from fednlp.search import Grid, Search, require_enough, select, settings

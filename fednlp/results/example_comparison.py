@@ -9,8 +9,8 @@ import numpy as np
 
 from fednlp.errors import UserError
 from fednlp.results.files import START_AGAIN, not_read
-from fednlp.results.load import FinishedRun
 from fednlp.results.method_comparison import score
+from fednlp.results.reading import FinishedRun
 from fednlp.statistics import ExampleDifference, example_bootstrap
 from tasks.plain_files import read_plain
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fednlp.results.files import START_AGAIN
-from fednlp.results.load import FinishedRun
+from fednlp.results.reading import FinishedRun
 from fednlp.statistics.summary import t_interval
 from fednlp.statistics.values import all_equal
 from partitioners import PARTITIONERS

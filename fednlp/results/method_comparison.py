@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 from fednlp.results.gap import Gap, series
-from fednlp.results.load import FinishedRun
+from fednlp.results.reading import FinishedRun
 from fednlp.statistics import Comparison, Rank, Summary, compare, ranks, summary
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from fednlp.errors import UserError
 from fednlp.results import files
 from fednlp.results.gap import Gap
-from fednlp.results.load import FinishedRun
+from fednlp.results.reading import FinishedRun
 
 # Okabe and Ito's palette: distinguishable without colour vision; markers say the same again
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -82,6 +82,9 @@ class Manifest:
         return f"no checksum of {missing[0]}" if missing else None
 
 
+_MANIFEST = TypeAdapter(Manifest)
+
+
 class RunFolder:
     """One run on disk, held by one process at a time.
 
@@ -296,7 +299,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     data = files.read_json(path)
     try:
-        manifest = TypeAdapter(Manifest).validate_json(json.dumps(data))
+        manifest = _MANIFEST.validate_json(json.dumps(data))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -315,9 +318,7 @@ def read_rounds(folder: Path, manifest: Manifest) -> list[dict[str, Any]]:
     Raises:
         UserError: the file is shorter, or not what was committed.
     """
-    path, data = folder / "rounds.jsonl", _log_bytes(folder, manifest)
-    if manifest.log_sha256 not in ("", hashlib.sha256(data).hexdigest()):
-        raise UserError(str(path), "is not what was committed", fix=files.START_AGAIN)
+    path, data = folder / "rounds.jsonl", read_log(folder, manifest)
     records = []
     for number, line in enumerate(data.splitlines(), start=1):
         try:
@@ -345,6 +346,19 @@ def read_rounds(folder: Path, manifest: Manifest) -> list[dict[str, Any]]:
                 fix=files.START_AGAIN,
             )
     return records
+
+
+def read_log(folder: Path, manifest: Manifest) -> bytes:
+    """The committed part of `rounds.jsonl`, one line per round.
+
+    Raises:
+        UserError: the file is shorter, or not what was committed.
+    """
+    data = _log_bytes(folder, manifest)
+    if manifest.log_sha256 not in ("", hashlib.sha256(data).hexdigest()):
+        path = folder / "rounds.jsonl"
+        raise UserError(str(path), "is not what was committed", fix=files.START_AGAIN)
+    return data
 
 
 def _log_bytes(folder: Path, manifest: Manifest) -> bytes:

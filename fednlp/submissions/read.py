@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from fednlp.errors import UserError
 from fednlp.results.files import not_written, parse_json
-from fednlp.results.load import FinishedRun, load_run
+from fednlp.results.reading import FinishedRun, load_run
 from fednlp.shown import shown
 from fednlp.submissions import layout
 from fednlp.submissions.archive import BROKEN, broken, opened, refused

@@ -8,7 +8,7 @@ from typing import Any
 
 from fednlp.environment import changes, recorded
 from fednlp.errors import UserError
-from fednlp.results.load import FinishedRun
+from fednlp.results.reading import FinishedRun
 from fednlp.verification.check import same
 from fednlp.verification.tolerance import metrics_tolerance
 

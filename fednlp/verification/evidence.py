@@ -15,7 +15,7 @@ from fednlp import config as configuration
 from fednlp.config import RunConfig
 from fednlp.errors import UserError
 from fednlp.results import files, own_names
-from fednlp.results.load import FinishedRun, load_run, read_identity
+from fednlp.results.reading import FinishedRun, load_run, read_identity
 from fednlp.results.run_folder import Manifest, read_manifest
 from fednlp.submissions import layout
 from fednlp.verification.check import NotPossible, Wrong

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from fednlp.places import config_file
-from fednlp.results.load import load_run
+from fednlp.results.reading import load_run
 from fednlp.runs import run_pair
 from fednlp.suite import PlannedRun, load_suite
 

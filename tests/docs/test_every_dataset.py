@@ -10,7 +10,7 @@ from markdown_pages import ROOT, code, table
 
 from fednlp.cli import console
 from fednlp.results.gap import gaps
-from fednlp.results.load import load_runs
+from fednlp.results.reading import load_runs
 from fednlp.runs import run_pair
 from fednlp.suite import load_suite
 

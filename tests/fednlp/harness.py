@@ -22,7 +22,7 @@ from rich.console import Console
 from fednlp.experiment import Experiment
 from fednlp.progress import Progress
 from fednlp.results.files import read_tensors
-from fednlp.results.load import FinishedRun, load_run
+from fednlp.results.reading import FinishedRun, load_run
 from fednlp.results.run_folder import read_manifest
 from fednlp.runs import run_pair
 

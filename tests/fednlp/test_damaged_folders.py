@@ -18,7 +18,7 @@ from folder_damage import copied, damage, files_of
 from fuzzing import seeds
 from harness import QUIET, command, contents, forked, kill_myself
 
-from fednlp.results.load import load_run
+from fednlp.results.reading import load_run
 from fednlp.results.run_folder import RunFolder
 from fednlp.results.schema import Result
 from fednlp.runs import run_pair

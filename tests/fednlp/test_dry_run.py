@@ -10,7 +10,7 @@ from harness import command
 
 from fednlp.jobs.job import Wanted, plan_jobs
 from fednlp.jobs.rates import Rates
-from fednlp.results.load import load_runs
+from fednlp.results.reading import load_runs
 from fednlp.results.run_folder import RunFolder
 from fednlp.runs import run_pair
 from fednlp.suite import load_suite

@@ -13,8 +13,8 @@ from scipy import stats
 
 from fednlp.results import tables
 from fednlp.results.gap import Estimate, gaps
-from fednlp.results.load import FinishedRun
 from fednlp.results.plots import plot_gaps
+from fednlp.results.reading import FinishedRun
 from fednlp.results.schema import Costs, Data, Model, Reference, Result, Score
 
 FLOOR = 0.2

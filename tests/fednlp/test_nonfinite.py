@@ -10,7 +10,7 @@ import pytest
 import yaml
 from harness import QUIET, command, contents, digests, forked, kill_myself, run
 
-from fednlp.results.load import load_run
+from fednlp.results.reading import load_run
 from fednlp.results.run_folder import RunFolder
 from fednlp.runs import run_pair
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from harness import ROOT, command, contents
 
-from fednlp.results.load import load_runs
+from fednlp.results.reading import load_runs
 from fednlp.results.run_folder import RunFolder, read_manifest
 
 MATRIX = {

@@ -12,7 +12,7 @@ from harness import command, forked, forked_as_user, run, written
 
 from fednlp import cli
 from fednlp.errors import UserError, one_line
-from fednlp.results.load import load_runs
+from fednlp.results.reading import load_runs
 
 DATASET = {
     "name": "mine", "task": "text_classification", "version": 1, "licence": "CC0",

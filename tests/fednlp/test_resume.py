@@ -25,7 +25,7 @@ from harness import (
     timeless,
 )
 
-from fednlp.results.load import load_run
+from fednlp.results.reading import load_run
 from fednlp.results.run_folder import RunFolder, read_manifest
 from fednlp.runs import run_pair
 

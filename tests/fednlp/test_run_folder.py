@@ -14,7 +14,7 @@ from harness import forked
 from fednlp import conclusion
 from fednlp.errors import UserError
 from fednlp.results import files
-from fednlp.results.load import load_run, load_runs
+from fednlp.results.reading import load_run, load_runs
 from fednlp.results.run_folder import Manifest, RunFolder, read_manifest
 
 WEIGHTS = {"weights": torch.arange(5.0)}

@@ -24,7 +24,7 @@ from run_tampering import (
 
 from fednlp.errors import UserError
 from fednlp.results.gap import gaps
-from fednlp.results.load import load_runs
+from fednlp.results.reading import load_runs
 from fednlp.submissions.pack import pack
 from fednlp.submissions.read import open_submission
 from fednlp.verification.conflicts import conflicts

@@ -13,7 +13,7 @@ from fednlp.jobs import trials as trials_module
 from fednlp.jobs.job import plan_jobs
 from fednlp.jobs.trials import Trials, read_diverged
 from fednlp.results import files
-from fednlp.results.load import load_run, load_runs
+from fednlp.results.reading import load_run, load_runs
 from fednlp.suite import read_suite
 
 TUNE = {

@@ -7,7 +7,7 @@ from harness import run_both
 from run_tampering import centralized_folder, copied_runs, edit, failures, renew, report_of
 
 from fednlp.results import files
-from fednlp.results.load import load_run
+from fednlp.results.reading import load_run
 from fednlp.results.schema import Trial, Tuning
 from fednlp.results.tuning import with_tuning
 

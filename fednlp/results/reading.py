@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,12 @@ from pydantic import ValidationError
 
 from fednlp.errors import UserError
 from fednlp.results.files import START_AGAIN, entries, read_json, stands
+from fednlp.results.own_names import MANIFEST
 from fednlp.results.run_folder import read_manifest, read_rounds
 from fednlp.results.schema import SCHEMA_VERSION, Result
 from tasks.plain_files import kind_of
+
+SUMS = ("examples", "steps", "real_tokens", "padded_tokens", "bytes_up", "bytes_down")
 
 
 @dataclass(frozen=True)
@@ -47,26 +50,20 @@ def load_run(path: Path) -> FinishedRun:
     Raises:
         UserError: a file is missing, damaged, or from a newer version.
     """
-    result = read_result(path / "result.json")
-    identity = read_identity(path / "identity.json")
-    if identity["id"] != result.id:
-        where = str(path / "result.json")
-        raise UserError(where, "is of another run than identity.json", fix=START_AGAIN)
-    rounds = read_rounds(path, read_manifest(path / "checkpoints" / "manifest.json"))
-    run = FinishedRun(path, result, identity["content"], rounds)
-    problem = _disagreement(run)
-    if problem is not None:
-        found = f"{problem} is not that of rounds.jsonl"
-        raise UserError(str(path / "result.json"), found, fix=START_AGAIN)
-    return run
+    result, identity = read_result(path)
+    rounds = read_rounds(path, read_manifest(path / MANIFEST))
+    sums = {key: sum(record.get(key, 0) for record in rounds) for key in SUMS}
+    refuse_disagreement(path, result, len(rounds), sums, lambda number: rounds[number - 1])
+    return FinishedRun(path, result, identity["content"], rounds)
 
 
-def read_result(where: Path) -> Result:
-    """Reads `result.json`, whose checksum is that of its content.
+def read_result(path: Path) -> tuple[Result, dict[str, Any]]:
+    """The result of a run folder and its identity, each against its own hash.
 
     Raises:
-        UserError: it is missing, damaged, or from a newer version.
+        UserError: one of them is missing, damaged, of another run, or from a newer version.
     """
+    where = path / "result.json"
     data = read_json(where)
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int):
@@ -87,7 +84,10 @@ def read_result(where: Path) -> Result:
     if result.checksum != result.content_checksum():
         found = "its content is not that of its checksum" if result.checksum else "has no checksum"
         raise UserError(str(where), found, fix=f"it was damaged or edited; {START_AGAIN}")
-    return result
+    identity = read_identity(path / "identity.json")
+    if identity["id"] != result.id:
+        raise UserError(str(where), "is of another run than identity.json", fix=START_AGAIN)
+    return result, identity
 
 
 def read_identity(path: Path) -> dict[str, Any]:
@@ -108,21 +108,47 @@ def read_identity(path: Path) -> dict[str, Any]:
     return dict(data)
 
 
-def _disagreement(run: FinishedRun) -> str | None:
-    """What the result says otherwise than the records of the rounds that it was made from."""
-    result, rounds = run.result, run.rounds
-    if result.costs.rounds != len(rounds):
+def refuse_disagreement(
+    path: Path,
+    result: Result,
+    rounds: int,
+    sums: Mapping[str, int],
+    record: Callable[[int], Mapping[str, Any]],
+) -> None:
+    """Holds a result against the records of the rounds that it was made from.
+
+    Args:
+        rounds: how many records there are.
+        sums: of each of `SUMS` over them.
+        record: the record of a round, from 1.
+
+    Raises:
+        UserError: the result says something else.
+    """
+    problem = _disagreement(result, rounds, sums, record)
+    if problem is not None:
+        found = f"{problem} is not that of rounds.jsonl"
+        raise UserError(str(path / "result.json"), found, fix=START_AGAIN)
+
+
+def _disagreement(
+    result: Result,
+    rounds: int,
+    sums: Mapping[str, int],
+    record: Callable[[int], Mapping[str, Any]],
+) -> str | None:
+    if result.costs.rounds != rounds:
         return "costs.rounds"
-    for key in ("examples", "steps", "real_tokens", "padded_tokens", "bytes_up", "bytes_down"):
-        if getattr(result.costs, key) != sum(record.get(key, 0) for record in rounds):
+    for key in SUMS:
+        if getattr(result.costs, key) != sums[key]:
             return f"costs.{key}"
     for name, score in (("selected", result.selected), ("last", result.last)):
-        if not 1 <= score.round <= len(rounds):
+        if not 1 <= score.round <= rounds:
             return f"{name}.round"
-        record = rounds[score.round - 1]
-        if record.get("validation") != score.validation:
+        told = record(score.round)
+        if told.get("validation") != score.validation:
             return f"{name}.validation"
-        if record.get("weights_sha256") != score.weights_sha256:
+        if told.get("weights_sha256") != score.weights_sha256:
             return f"{name}.weights_sha256"
     return None
 
