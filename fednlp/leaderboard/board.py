@@ -1,0 +1,172 @@
+"""The leaderboard as data: benchmarks, the lines on them, and what may be said of a difference."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from statistics import mean
+
+from fednlp.leaderboard.collect import Collection
+from fednlp.leaderboard.conflicts import Conflict
+from fednlp.leaderboard.digest import BoardRun
+from fednlp.leaderboard.escaping import shown
+from fednlp.results.gap import Gap, gaps, series
+from fednlp.results.load import FinishedRun
+from fednlp.statistics import Comparison, Rank, Summary, compare, ranks, summary
+
+MOST_COMPARED = 40  # lines of a benchmark that are compared in pairs: 780 pairs
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method on one benchmark, over its seeds.
+
+    key: stable name for links. style: colour and mark, the same in all pictures of a benchmark.
+    """
+
+    key: str
+    gap: Gap
+    method: str
+    algorithm: str  # its name alone: the column of the overview
+    detail: str  # the rest of the method's name
+    style: int
+    rank: Rank | None
+
+    @cached_property
+    def gap_summary(self) -> Summary:
+        return summary(self.gap_by_seed.values())
+
+    @cached_property
+    def gap_by_seed(self) -> dict[int, float]:
+        key = self.gap.metric
+        return {
+            f.result.seed: c.result.selected.test[key] - f.result.selected.test[key]
+            for f, c in self.gap.pairs
+        }
+
+    @property
+    def runs(self) -> list[BoardRun]:
+        return [_board_run(run) for run, _ in self.gap.pairs]
+
+    @property
+    def references(self) -> list[BoardRun]:
+        return [_board_run(run) for _, run in self.gap.pairs]
+
+    @property
+    def tuning(self) -> str:
+        return "tuned" if self.gap.tuned else "untuned"
+
+    @cached_property
+    def test_stderr(self) -> float:
+        """Standard error over test examples of one run, beside that over seeds."""
+        return mean(run.result.selected.test_stderr for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What the methods that may be compared share; its lines from the smallest gap on.
+
+    comparisons: all pairs, or empty where there are more than `MOST_COMPARED` lines.
+    """
+
+    key: str
+    name: str
+    lines: tuple[Line, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def first(self) -> Gap:
+        return self.lines[0].gap
+
+    @property
+    def task(self) -> str:
+        return self.first.task
+
+    @cached_property
+    def seeds(self) -> set[int]:
+        return {seed for line in self.lines for seed in line.gap.seeds}
+
+    @cached_property
+    def references(self) -> dict[str, BoardRun]:
+        """The centralized runs by id."""
+        return {run.result.id: run for line in self.lines for run in line.references}
+
+    @cached_property
+    def machines(self) -> set[str]:
+        """Where the federated runs were made: device, processor and threads."""
+        return {machine(run) for line in self.lines for run in line.runs}
+
+
+@dataclass(frozen=True)
+class Board:
+    """unpaired: runs that are in no line, since they have or are no reference."""
+
+    benchmarks: tuple[Benchmark, ...]
+    runs: tuple[BoardRun, ...]
+    unpaired: tuple[BoardRun, ...]
+    conflicts: tuple[Conflict, ...]
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def lines(self) -> list[Line]:
+        return [line for benchmark in self.benchmarks for line in benchmark.lines]
+
+
+def make_board(collected: Collection) -> Board:
+    """The leaderboard of a collection."""
+    problems = list(collected.problems)
+    table = gaps(list(collected.runs), problems)
+    grouped: dict[str, list[Gap]] = {}
+    for gap in table:
+        grouped.setdefault(f"{gap.task}, {gap.benchmark}, {gap.metric}", []).append(gap)
+    used = {run.result.id for gap in table for pair in gap.pairs for run in pair}
+    return Board(
+        tuple(_benchmark(name, members) for name, members in grouped.items()),
+        tuple(collected.runs),
+        tuple(run for run in collected.runs if run.result.id not in used),
+        tuple(collected.conflicts),
+        tuple(shown(problem, 600) for problem in sorted(set(problems))),
+    )
+
+
+def _benchmark(name: str, members: Sequence[Gap]) -> Benchmark:
+    ordered = sorted(members, key=lambda gap: (gap.gap.mean, gap.method))
+    lines = [_line(gap, number) for number, gap in enumerate(ordered)]
+    comparisons: list[Comparison] = []
+    if len(lines) <= MOST_COMPARED:
+        # higher is better there: a score is how far above centralized a method is
+        scores = {n.key: {s: -gap for s, gap in n.gap_by_seed.items()} for n in lines}
+        comparisons = compare(scores)
+        placed = ranks([line.key for line in lines], comparisons)
+        lines = [replace(line, rank=placed[line.key]) for line in lines]
+    key = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return Benchmark(key, shown(members[0].benchmark, 300), tuple(lines), tuple(comparisons))
+
+
+def _line(gap: Gap, style: int) -> Line:
+    federated, reference = gap.pairs[0]
+    whole = f"{series(federated)} {series(reference)}"
+    name = str((federated.result.algorithm or {}).get("name", "?"))
+    rest = gap.method.removeprefix(name).strip()
+    return Line(
+        key=hashlib.sha256(whole.encode()).hexdigest()[:12],
+        gap=gap,
+        method=shown(gap.method),
+        algorithm=shown(name, 40),
+        detail=shown(rest),
+        style=style,
+        rank=None,
+    )
+
+
+def machine(run: BoardRun) -> str:
+    """Where a run was made, as far as it decides device seconds."""
+    last = run.environment[-1] if run.environment else {}
+    return ", ".join(shown(last[k], 60) for k in ("device", "processor", "threads") if k in last)
+
+
+def _board_run(run: FinishedRun) -> BoardRun:
+    assert isinstance(run, BoardRun)
+    return run

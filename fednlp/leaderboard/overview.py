@@ -1,0 +1,173 @@
+"""What the first page shows: benchmarks by task, methods side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from fednlp.leaderboard.board import Benchmark, Board, Line, machine
+from fednlp.leaderboard.conflicts import Conflict
+from fednlp.leaderboard.digest import BoardRun
+from fednlp.leaderboard.downloads import reference_text
+from fednlp.leaderboard.escaping import shown
+from fednlp.leaderboard.links import Links
+from fednlp.leaderboard.numbers import half_width, quantity, rank_text, signed
+from fednlp.results.tables import human_bytes, human_seconds
+from fednlp.statistics import critical_difference
+
+MOST_COLUMNS = 16  # methods side by side; the others share a column
+MOST_IN_CELL = 4  # lines of one method in a cell
+OTHERS = "other methods"
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """meter: the relative gap in percent, cut to 0..100; None where there is none."""
+
+    gap: str
+    half: str
+    meter: str | None
+    detail: str
+    rank: str
+    seeds: str
+    cost: str
+    tuning: str
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """columns: method, its cells, and how many more lines it has."""
+
+    benchmark: Benchmark
+    title: str
+    detail: str
+    reference: str
+    columns: Sequence[tuple[str, Sequence[MatrixCell], int]]
+
+
+def columns(board: Board) -> list[str]:
+    """The methods by name; the rarer ones of many share the last column."""
+    count = Counter(line.algorithm for line in board.lines)
+    if len(count) <= MOST_COLUMNS:
+        return sorted(count)
+    return [*sorted(name for name, _ in count.most_common(MOST_COLUMNS - 1)), OTHERS]
+
+
+def tasks(board: Board, names: Sequence[str]) -> list[tuple[str, list[MatrixRow]]]:
+    grouped: dict[str, list[MatrixRow]] = {}
+    for benchmark in board.benchmarks:
+        grouped.setdefault(task_name(benchmark.task), []).append(_row(benchmark, names))
+    return list(grouped.items())
+
+
+def task_name(task: str) -> str:
+    return shown(task, 60).replace("_", " ").capitalize()
+
+
+def _row(benchmark: Benchmark, names: Sequence[str]) -> MatrixRow:
+    by_method: dict[str, list[Line]] = {}
+    for line in benchmark.lines:
+        name = line.algorithm if line.algorithm in names else OTHERS
+        by_method.setdefault(name, []).append(line)
+    gap = benchmark.first
+    data = shown(gap.data, 60) + (" (synthetic)" if gap.synthetic else "")
+    return MatrixRow(
+        benchmark,
+        f"{data}, {shown(gap.partition, 80)}",
+        f"{shown(gap.model, 40)}, {gap.rounds} rounds of {gap.cohort}",
+        reference_text(benchmark),
+        [_column(name, by_method.get(name, [])) for name in names],
+    )
+
+
+def _column(name: str, lines: Sequence[Line]) -> tuple[str, list[MatrixCell], int]:
+    """Several lines of a method are all told: to show its best would be selection on test."""
+    cells = [_cell(line, name == OTHERS) for line in lines[:MOST_IN_CELL]]
+    return name, cells, max(len(lines) - MOST_IN_CELL, 0)
+
+
+def _cell(line: Line, whole: bool) -> MatrixCell:
+    gap = line.gap
+    count = len(gap.seeds)
+    return MatrixCell(
+        signed(gap.gap.mean),
+        half_width(line.gap_summary.t_interval),
+        f"{min(max(gap.relative.mean, 0), 1) * 100:.0f}" if gap.relative else None,
+        line.method if whole else line.detail,
+        rank_text(line.rank),
+        f"{count} {'seed' if count == 1 else 'seeds'}",
+        f"{human_bytes(gap.bytes)} · {human_seconds(gap.device_seconds)}",
+        line.tuning,
+    )
+
+
+def across(board: Board) -> dict[str, Any] | None:
+    """Mean ranks over data sets, from the methods that are on all of them; None with one line.
+
+    A data set counts once: the mean gap over its benchmarks.
+    """
+    scores: dict[str, dict[str, list[float]]] = {}
+    for benchmark in board.benchmarks:
+        for line in benchmark.lines:
+            own = scores.setdefault(benchmark.first.data, {})
+            own.setdefault(line.method, []).append(-line.gap.gap.mean)
+    if len(board.lines) < 2:
+        return None
+    methods = sorted(set.intersection(*(set(own) for own in scores.values())))
+    if len(methods) < 2:
+        return {"reason": "No two methods, with the same settings, are on every data set."}
+    table = [[mean(own[method]) for method in methods] for own in scores.values()]
+    found = critical_difference(table, methods)
+    if isinstance(found, str):
+        return {"reason": f"{found[0].upper()}{found[1:]}."}
+    rows = []
+    for name, rank in found.ranks.items():
+        inside = [str(n) for n, group in enumerate(found.groups, start=1) if name in group]
+        rows.append((name, rank, ", ".join(inside) or "–"))
+    return {
+        "data_sets": found.data_sets,
+        "critical": found.critical,
+        "friedman_p": found.friedman_p,
+        "rows": rows,
+    }
+
+
+def conflict_view(conflict: Conflict, links: Links) -> dict[str, Any]:
+    """An id whose entries differ: numbers and environments side by side."""
+    first = conflict.runs[0].result
+    key = first.primary_metric
+    rows: list[tuple[str, list[str]]] = [
+        ("from", [shown(run.source, 200) for run in conflict.runs]),
+        (
+            f"{shown(key, 40)}, test",
+            [quantity(run.result.selected.test.get(key), 6) for run in conflict.runs],
+        ),
+        (
+            f"{shown(key, 40)}, validation",
+            [quantity(run.result.selected.validation.get(key), 6) for run in conflict.runs],
+        ),
+        ("checksum", [str(run.result.checksum)[:16] for run in conflict.runs]),
+    ]
+    names = dict.fromkeys(name for run in conflict.runs for e in run.environment for name in e)
+    for name in list(names)[:40]:
+        values = [_recorded(run, name) for run in conflict.runs]
+        rows.append((shown(name, 40), values))
+    if not names:
+        rows.append(("environment", [machine(run) or "not recorded" for run in conflict.runs]))
+    return {
+        "title": shown(f"{first.folder or first.id}"),
+        "differing": shown(", ".join(conflict.differing), 400),
+        "entries": [
+            {"link": links.run(run), "name": f"entry {number}"}
+            for number, run in enumerate(conflict.runs, start=1)
+        ],
+        "rows": rows,
+    }
+
+
+def _recorded(run: BoardRun, name: str) -> str:
+    values = dict.fromkeys(shown(entry[name], 80) for entry in run.environment if name in entry)
+    return ", then ".join(values) or "–"
