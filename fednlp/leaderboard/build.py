@@ -23,7 +23,7 @@ ASSETS = ("leaderboard.css", "leaderboard.js")
 
 @dataclass(frozen=True)
 class Built:
-    """index: the first page. read: run folders that were not known. written, kept, removed: files."""
+    """index: the first page. read: folders that were not known. written, kept, removed: files."""
 
     board: Board
     index: Path
@@ -81,7 +81,9 @@ def _needed(pages: Pages, run: BoardRun) -> str:
     around = [f"{b.key} {line.key} {[r.key for r in line.runs]}" for b, line in found]
     here = [r.key for r in pages.references(run)]
     twin = pages.links.is_in_conflict(run)
-    return hashlib.sha256(f"{_program()} {run.key} {run.source} {around} {here} {twin}".encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        f"{_program()} {run.key} {run.source} {around} {here} {twin}".encode()
+    ).hexdigest()[:16]
 
 
 def _all_runs(collected: Collection) -> Iterator[BoardRun]:

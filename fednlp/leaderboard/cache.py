@@ -1,7 +1,7 @@
 """Digests of run folders that were read before, in one SQLite file inside the site.
 
-The key is a hash of the files' content, so an entry is never out of date: a folder that changed by one
-bit has another key. A cache that cannot be read is made again.
+The key is a hash of the files' content, so an entry is never out of date: a folder that changed by
+one bit has another key. A cache that cannot be read is made again.
 """
 
 from __future__ import annotations

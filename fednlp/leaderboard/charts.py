@@ -177,5 +177,3 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
         return points
     chosen = [round(k * (count - 1) / (POINTS - 1)) for k in range(POINTS)]
     return [points[k] for k in chosen]
-
-

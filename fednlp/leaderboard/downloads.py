@@ -145,4 +145,3 @@ FORMS: dict[str, Callable[[Sequence[Benchmark]], str]] = {
     "tex": as_latex,
     "md": as_markdown,
 }
-

@@ -151,7 +151,7 @@ def _rank_words(benchmark: Benchmark) -> str:
         return ""
     if all(len(pair.seeds) < TESTS_FROM for pair in benchmark.comparisons):
         return (
-            f"Fewer than {TESTS_FROM} common seeds: no difference is claimed, so all ranks are tied."
+            f"Fewer than {TESTS_FROM} common seeds: no difference is claimed, all ranks are tied."
         )
     return "Ranks are tied where no difference is shown."
 
@@ -209,8 +209,5 @@ def _comparisons(benchmark: Benchmark) -> list[tuple[str, bool]]:
 def _uncompared(benchmark: Benchmark) -> str:
     if len(benchmark.lines) == 1:
         return "There is one method here, so there is nothing to compare it with."
-    return (
-        f"{len(benchmark.lines)} lines are more than the {MOST_COMPARED} that are compared in pairs."
-    )
-
-
+    lines = len(benchmark.lines)
+    return f"{lines} lines are more than the {MOST_COMPARED} that are compared in pairs."

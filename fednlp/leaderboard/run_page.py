@@ -149,9 +149,7 @@ def _clients(result: Result) -> Facts:
     return facts
 
 
-def _linked(
-    run: BoardRun, references: Sequence[BoardRun], links: Links
-) -> list[tuple[str, str]]:
+def _linked(run: BoardRun, references: Sequence[BoardRun], links: Links) -> list[tuple[str, str]]:
     if run.result.kind == "federated":
         return [(links.run(r), f"centralized, {r.result.budget}") for r in references]
     pairs = []
@@ -167,7 +165,9 @@ def _again(run: BoardRun) -> str:
     text = "It also makes the centralized reference, and prints the gap of the two. "
     if run.result.kind == "centralized":
         text = "It makes this reference and the federated run that it belongs to. "
-    text += "Equal hardware, threads and versions give the same bits; the id says that it is this run."
+    text += (
+        "Equal hardware, threads and versions give the same bits; the id says that it is this run."
+    )
     if (run.result.algorithm or {}).get("name") and "algorithm_source" in run.identity:
         text += " A method from a file of its own is needed as well: read it before you run it."
     return text

@@ -1,6 +1,6 @@
 """The files of a site: written one by one under temporary names, and nowhere but in their folder.
 
-A marker says that a folder is ours and which files we made in it; only these are replaced or removed.
+A marker says that a folder is ours and which files we made in it; only these are removed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from tasks.plain_files import kind_of
 
 MARKER = ".fednlp-leaderboard.json"
 # names that we give: nothing else is removed, whatever a marker says
-_OURS = re.compile(r"index\.html|(assets|benchmark|data|run)/[\w-]+\.(html|css|js|csv|json|tex|md|yaml)")
+_OURS = re.compile(
+    r"index\.html|(assets|benchmark|data|run)/[\w-]+\.(html|css|js|csv|json|tex|md|yaml)"
+)
 
 
 class Site:
@@ -114,7 +116,7 @@ class Site:
 
 
 def _listed(marker: Path) -> dict[str, str]:
-    """The names in a marker with their hashes; whatever is not a name that we give is left alone."""
+    """The names in a marker with their hashes; what is not a name that we give is left alone."""
     data = read_json(marker)
     names = data.get("files") if isinstance(data, dict) else None
     if not isinstance(names, dict):

@@ -69,7 +69,12 @@ COLUMNS = tuple(
             ("rank", "Rank", "n", "best to worst rank that the shown differences allow"),
             ("method", "Method", "t"),
             ("seeds", "Seeds", "n"),
-            ("gap", "Gap", "n", "centralized minus federated on test, ± half of the 95 % t-interval"),
+            (
+                "gap",
+                "Gap",
+                "n",
+                "centralized minus federated on test, ± half of the 95 % t-interval",
+            ),
             ("picture", "Gap, drawn", "p", "with its interval; the thin line is zero"),
             ("relative", "Relative", "n", "gap / (centralized - floor)"),
             ("federated", "Federated", "n", "test score of the round that validation selected"),
@@ -78,7 +83,12 @@ COLUMNS = tuple(
             ("sent", "Sent", "n", "bytes up and down"),
             ("time", "Device time", "n", "local training and aggregation"),
             *(
-                (f"to{share}", f"{share} %", "n", f"rounds to {share} % of centralized on validation")
+                (
+                    f"to{share}",
+                    f"{share} %",
+                    "n",
+                    f"rounds to {share} % of centralized on validation",
+                )
                 for share in _SHARES
             ),
             ("tuning", "Tuning", "t"),
@@ -121,8 +131,7 @@ def _row(line: Line, x: Scale, links: Links) -> Row:
         cells.append(Cell(f"to {share} %", str(value) if value else "–", value=value))
     cells.append(Cell("Tuning", line.tuning, "t", line.tuning))
     seeds = [
-        _seed(run, central, links)
-        for run, central in zip(line.runs, line.references, strict=True)
+        _seed(run, central, links) for run, central in zip(line.runs, line.references, strict=True)
     ]
     placed = line.rank
     order = placed.best + placed.worst / 1e4 if placed else 0.0

@@ -1,0 +1,143 @@
+"""A site from 2,000 run folders of 300 rounds: time, memory, and ten runs more.
+
+The folders are synthetic (`benchmarks/synthetic_runs.py`). Every build is a process of its own,
+timed from its start; its memory is the largest sum over it and its workers, where a page that they
+share counts once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+from benchmarks.memory import ROOT
+from benchmarks.report import Report, arguments, table
+from benchmarks.synthetic_runs import METHODS, TASKS, Made, write_pair, write_run
+from benchmarks.timing import show_progress
+
+RUNS, ROUNDS, MORE = 2_000, 300, 10
+SMOKE = (40, 6, 2)
+ALPHAS = (0.05, 0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
+SEEDS = 6
+LIMITS = (60.0, 1_000, 2_000)  # seconds, MB of memory, kB of the largest page
+
+
+def designs(rounds: int) -> Iterator[Made]:
+    """Every method on every task and split, seed by seed; then with another learning rate."""
+    for rate, alpha, task, seed in product((1e-3, 3e-3), ALPHAS, TASKS, range(SEEDS)):
+        for number, method in enumerate(METHODS):
+            quality = 0.9 - 0.06 * number - 0.1 / (1 + alpha)
+            yield Made(task, alpha, method, rate, seed, rounds, quality)
+
+
+@dataclass(frozen=True)
+class Build:
+    seconds: float
+    peak: float  # bytes
+
+
+def build(runs: Path, site: Path) -> Build:
+    """`leaderboard RUNS --out SITE` as a user types it."""
+    command = [sys.executable, "run_bench.py", "leaderboard", str(runs), "--out", str(site)]
+    began, peak, ended = time.perf_counter(), [0.0], threading.Event()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+    def watch() -> None:
+        while not ended.wait(0.1):
+            peak[0] = max(peak[0], _memory(process.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    code = process.wait()
+    seconds = time.perf_counter() - began
+    ended.set()
+    watcher.join()
+    if code:
+        raise SystemExit(f"leaderboard_scale: the command failed with {code}")
+    return Build(seconds, peak[0])
+
+
+def _memory(process: int) -> float:
+    """Bytes of a process and its children, a shared page divided by those who share it."""
+    total = 0.0
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        total += sum(1024.0 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        for task in Path(f"/proc/{process}/task").iterdir():
+            total += sum(_memory(int(child)) for child in (task / "children").read_text().split())
+    except (OSError, ValueError):
+        return total  # it has ended
+    return total
+
+
+def facts() -> dict[str, Any]:
+    from fednlp.environment import processor
+
+    return {"processor": processor(), "cores": os.cpu_count(), "python": sys.version.split()[0]}
+
+
+def main() -> None:
+    parser = arguments(str(__doc__).splitlines()[0], repetitions=1)
+    options = parser.parse_args()
+    count, rounds, more = SMOKE if options.smoke else (RUNS, ROUNDS, MORE)
+    with tempfile.TemporaryDirectory() as place:
+        runs, site = Path(place) / "runs", Path(place) / "site"
+        runs.mkdir()
+        plan = designs(rounds)
+        made = 0
+        for design in plan:
+            write_pair(runs, design)
+            made = sum(1 for _ in runs.iterdir()) if design.method == METHODS[-1] else made
+            if made >= count - more:
+                break
+        show_progress("leaderboard_scale", 1, 4)
+        first = build(runs, site)
+        show_progress("leaderboard_scale", 2, 4)
+        again = build(runs, site)
+        show_progress("leaderboard_scale", 3, 4)
+        for number, design in enumerate(islice(plan, more)):
+            write_run(runs, replace(design, seed=100 + number))
+        grown = build(runs, site)
+        show_progress("leaderboard_scale", 4, 4)
+        pages = sorted(site.rglob("*.html"), key=lambda path: path.stat().st_size)
+        folders = sum(1 for _ in runs.iterdir())
+        size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
+        overview = (site / "index.html").stat().st_size
+        largest = pages[-1].stat().st_size
+        kept = len(json.loads((site / ".fednlp-leaderboard.json").read_text())["files"])
+    worst = max(first.peak, again.peak, grown.peak) / 1e6
+    reached = first.seconds < LIMITS[0] and worst < LIMITS[1] and largest / 1e3 < LIMITS[2]
+    report = Report("leaderboard_scale", "A leaderboard of 2,000 runs", facts())
+    report.parts.append(
+        f"Target: {LIMITS[0]:.0f} s, {LIMITS[1]:,} MB, no page over {LIMITS[2]:,} kB: "
+        f"{'reached' if reached else 'NOT reached'}."
+    )
+    report.parts.append(
+        f"{folders:,} run folders of {rounds} rounds; {len(pages):,} pages and {kept:,} files of "
+        f"{size / 1e6:.0f} MB with the cache. The overview has {overview / 1e3:.0f} kB, the "
+        f"largest page {largest / 1e3:.0f} kB."
+    )
+    rows = [
+        [name, f"{one.seconds:.1f}", f"{one.peak / 1e6:.0f}", f"{one.seconds / first.seconds:.2f}"]
+        for name, one in (
+            ("all runs, first", first),
+            ("nothing new", again),
+            (f"{more} runs more", grown),
+        )
+    ]
+    report.parts.append(table(["build", "seconds", "peak, MB", "of the first"], rows))
+    report.publish(options.write)
+
+
+if __name__ == "__main__":
+    main()
