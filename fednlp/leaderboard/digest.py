@@ -19,18 +19,23 @@ from typing import Any
 import numpy as np
 
 from fednlp.errors import UserError
-from fednlp.results.files import not_read
+from fednlp.results.files import START_AGAIN, not_read
 from fednlp.results.load import FinishedRun, load_run
 from fednlp.results.schema import Result
 from tasks.plain_files import read_plain
 
 VERSION = 1  # raise when `Digest` changes, so that caches are made again
-FILES = (
-    *("result.json", "identity.json", "rounds.jsonl", "checkpoints/manifest.json"),
-    *("config.yaml", "environment.json", "clients.csv"),
-)
+FILES = {  # what is read, and the most bytes of each: a file from a stranger may be of any size
+    "result.json": 4_000_000,
+    "identity.json": 4_000_000,
+    "rounds.jsonl": 64_000_000,
+    "checkpoints/manifest.json": 64_000_000,
+    "config.yaml": 4_000_000,
+    "environment.json": 4_000_000,
+    "clients.csv": 64_000_000,
+}
 OPTIONAL = ("config.yaml", "environment.json", "clients.csv")
-LARGEST = 256_000_000  # bytes of one file that is read
+MOST = 2**60  # of anything that is counted
 LONGEST_TEXT = 60_000  # characters of a configuration or environment that a page shows
 QUANTILES = tuple(q / 100 for q in (0, 5, 10, 25, 50, 75, 90, 95, 100))
 
@@ -79,7 +84,7 @@ class BoardRun(FinishedRun):
     key: str = field(kw_only=True)
     source: str = field(kw_only=True)
     config: str = field(kw_only=True)
-    environment: list[dict[str, Any]] = field(kw_only=True)
+    environment: list[dict[str, str]] = field(kw_only=True)
     quantiles: list[float] = field(kw_only=True)
     notes: list[str] = field(kw_only=True)
 
@@ -123,7 +128,7 @@ def folder_key(path: Path) -> str:
     """
     total = hashlib.sha256(f"{VERSION}".encode())
     for name in FILES:
-        data = _bytes(path / name, optional=name in OPTIONAL)
+        data = _bytes(path, name)
         total.update(f"{name} {len(data) if data is not None else None}\n".encode())
         total.update(data or b"")
     return total.hexdigest()
@@ -136,6 +141,7 @@ def read_digest(path: Path, source: str, key: str) -> BoardRun:
         UserError: a file is missing, damaged, or from a newer version.
     """
     run = load_run(path)
+    _require_plausible(run)
     notes: list[str] = []
     return BoardRun(
         path,
@@ -145,11 +151,33 @@ def read_digest(path: Path, source: str, key: str) -> BoardRun:
         curves=_curves(run),
         key=key,
         source=source,
-        config=_text(path / "config.yaml", notes),
-        environment=_environment(path / "environment.json", notes),
-        quantiles=_quantiles(path / "clients.csv", notes),
+        config=_text(path, "config.yaml", notes),
+        environment=_environment(path, notes),
+        quantiles=_quantiles(path, notes),
         notes=notes,
     )
+
+
+def _require_plausible(run: FinishedRun) -> None:
+    """What the schema allows and no run can have.
+
+    Raises:
+        UserError: a metric is not between 0 and 1 or missing, or a count cannot be right.
+    """
+    result, key, where = run.result, run.result.primary_metric, str(run.path)
+    metrics = [result.selected.test, result.last.test, *result.floor.values()]
+    metrics += [record["validation"] for record in run.rounds if record.get("validation")]
+    if not all(0 <= values.get(key, -1) <= 1 for values in metrics):
+        raise UserError(f"{where}: {key}", "is missing or not between 0 and 1", fix=START_AGAIN)
+    costs = result.costs.model_dump(exclude_none=True)
+    costs |= {f"of round {n}": r.get("device_seconds") or 0 for n, r in enumerate(run.rounds, 1)}
+    wrong = [name for name, value in costs.items() if not _counts(value)]
+    if wrong:
+        raise UserError(f"{where}: costs {wrong[0]}", "is no amount", fix=START_AGAIN)
+
+
+def _counts(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < MOST
 
 
 def _curves(run: FinishedRun) -> Curves:
@@ -169,47 +197,48 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else np.nan
 
 
-def _bytes(path: Path, optional: bool) -> bytes | None:
+def _bytes(folder: Path, name: str) -> bytes | None:
     """The content of a file; None where it may be missing and is."""
+    path = folder / name
     try:
-        if os.path.getsize(path) > LARGEST:
-            raise UserError(str(path), f"has more than {LARGEST:,} bytes", fix="leave it out")
+        if os.path.getsize(path) > FILES[name]:
+            raise UserError(str(path), f"has more than {FILES[name]:,} bytes", fix="leave it out")
         return read_plain(path)
     except FileNotFoundError as error:
-        if optional:
+        if name in OPTIONAL:
             return None
         raise not_read(path, error) from None
     except OSError as error:
         raise not_read(path, error) from None
 
 
-def _text(path: Path, notes: list[str]) -> str:
-    data = _bytes(path, optional=True)
+def _text(folder: Path, name: str, notes: list[str]) -> str:
+    data = _bytes(folder, name)
     if data is None:
-        notes.append(f"{path.name} is missing")
+        notes.append(f"{name} is missing")
         return ""
     text = data.decode("utf-8", errors="replace")
     if len(text) > LONGEST_TEXT:
-        notes.append(f"{path.name} is cut after {LONGEST_TEXT:,} characters")
+        notes.append(f"{name} is cut after {LONGEST_TEXT:,} characters")
     return text[:LONGEST_TEXT]
 
 
-def _environment(path: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """The environments of the run, each a flat mapping of texts and numbers."""
-    text = _text(path, notes)
+def _environment(folder: Path, notes: list[str]) -> list[dict[str, str]]:
+    """The environments of the run, each a flat mapping of texts."""
+    text = _text(folder, "environment.json", notes)
     if not text:
         return []
     try:
         entries = json.loads(text)
         return [{str(k): str(v) for k, v in entry.items()} for entry in entries]
     except (ValueError, RecursionError, AttributeError, TypeError):
-        notes.append(f"{path.name} does not hold environments")
+        notes.append("environment.json does not hold environments")
         return []
 
 
-def _quantiles(path: Path, notes: list[str]) -> list[float]:
+def _quantiles(folder: Path, notes: list[str]) -> list[float]:
     """Quantiles of the scores of clients that were trained on and have enough test examples."""
-    data = _bytes(path, optional=True)
+    data = _bytes(folder, "clients.csv")
     if data is None:
         return []
     try:
@@ -222,6 +251,6 @@ def _quantiles(path: Path, notes: list[str]) -> list[float]:
         if not np.isfinite(scores).all():
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
-        notes.append(f"{path.name} does not hold scores of clients")
+        notes.append("clients.csv does not hold scores of clients")
         return []
     return [float(value) for value in np.quantile(scores, QUANTILES)] if scores else []

@@ -132,12 +132,12 @@ def _run_name(run: BoardRun) -> str:
 
 def _known(benchmark: Benchmark) -> list[tuple[str, str]]:
     gap = benchmark.first
-    skew = f"{gap.skew:.3f} mean pairwise distance" if gap.skew is not None else "not measured"
+    skew = f"{float(gap.skew):.3f}" if gap.skew is not None else "not measured"
     return [
         ("metric and reference", reference_text(benchmark)),
         ("model", shown(gap.model, 60)),
         ("split", shown(gap.partition, 200)),
-        ("achieved skew (Jensen-Shannon)", skew),
+        ("achieved skew, Jensen-Shannon", skew),
         ("examples", shown(gap.sizes, 60) + " (train / validation / test)"),
         ("rounds", f"{gap.rounds} of {gap.cohort} clients"),
         ("optimizer steps", f"{gap.steps[0]:,.0f} centralized, {gap.steps[1]:,.0f} federated"),

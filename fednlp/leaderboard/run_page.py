@@ -51,7 +51,7 @@ def run_context(run: BoardRun, references: Sequence[BoardRun], links: Links) -> 
         "subtitle": _subtitle(run),
         "conflict": links.is_in_conflict(run),
         "known": _known(run, references),
-        "run_notes": [shown(note, 400) for note in (*result.notes, *run.notes)],
+        "run_notes": [shown(note, 400) for note in (*result.notes[:50], *run.notes)],
         "charts": run_charts(run, references),
         "score_columns": list(_scores(result)),
         "scores": _score_rows(result),
@@ -75,7 +75,7 @@ def method_name(result: Result) -> str:
     """Method and client optimizer, as far as a stranger's result tells them."""
     try:
         return shown(f"{algorithm_name(result.algorithm or {})} [{client_name(result.client)}]")
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         return "Federated run"
 
 
@@ -88,7 +88,7 @@ def _subtitle(run: BoardRun) -> str:
     else:
         try:
             parts.append(partition_name(result.partition or {}))
-        except (LookupError, TypeError, ValueError):
+        except (LookupError, TypeError, ValueError, AttributeError):
             parts.append("split unknown")
     return ", ".join(shown(part, 100) for part in parts)
 
@@ -173,7 +173,7 @@ def _again(run: BoardRun) -> str:
     return text
 
 
-def _environment(entry: dict[str, Any]) -> Facts:
+def _environment(entry: dict[str, str]) -> Facts:
     return [(shown(k.replace("_", " "), 40), shown(v, 120)) for k, v in list(entry.items())[:40]]
 
 

@@ -125,6 +125,10 @@ def gaps(runs: list[FinishedRun], problems: list[str] | None = None) -> list[Gap
         if run.result.references and not found and problems is not None:
             problems.append(f"{run.path}: its centralized reference is not in this directory")
         for reference in found:
+            if reference.result.primary_metric != run.result.primary_metric:
+                if problems is not None:
+                    problems.append(f"{run.path}: its reference measures something else")
+                continue
             key = f"{series(run)} {series(reference)}"
             pairs.setdefault(key, []).append((run, reference))
     table = sorted(_data_apart([_gap(members) for members in pairs.values()]), key=_order)

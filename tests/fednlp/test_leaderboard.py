@@ -362,3 +362,32 @@ def test_a_real_run_is_made_again_from_its_page(small_data, tmp_path):
         p.name for p in (tmp_path / "runs").iterdir() if p.is_dir()
     }
     assert MARKER in {p.name for p in (tmp_path / "site").iterdir()}
+
+
+def _forged(path, **changes):
+    """The folder with another result, its checksum made again."""
+    from fednlp.results.schema import Result
+
+    file = path / "result.json"
+    result = Result.model_validate_json(file.read_text())
+    file.write_bytes(result.model_copy(update=changes).as_json())
+
+
+@pytest.mark.parametrize("what", ["metric", "count", "other metric", "negative"])
+def test_forged_numbers_that_no_run_can_have_are_named_and_stop_nothing(runs, tmp_path, what):
+    from fednlp.results.schema import Result
+
+    path = sorted(p for p in runs.iterdir() if "centralized" in p.name)[0]
+    result = Result.model_validate_json((path / "result.json").read_text())
+    score = result.selected
+    if what in ("metric", "negative"):
+        value = 1e308 if what == "metric" else -0.1
+        test = {name: value for name in score.test}
+        _forged(path, selected=score.model_copy(update={"test": test}))
+    elif what == "count":
+        _forged(path, costs=result.costs.model_copy(update={"peak_memory_bytes": 10**400}))
+    else:
+        _forged(path, primary_metric="second_metric")
+    built = build([runs], tmp_path / "site")
+    assert any("runs" in problem for problem in built.board.problems)
+    assert sum(len(line.gap.seeds) for line in built.board.lines) == 6
