@@ -54,9 +54,13 @@ class Line:
     def references(self) -> list[BoardRun]:
         return [_board_run(run) for _, run in self.gap.pairs]
 
-    @property
+    @cached_property
     def tuning(self) -> str:
-        return "tuned" if self.gap.tuned else "untuned"
+        """Whether learning rates were searched for, and with what budget."""
+        if not self.gap.tuned:
+            return "untuned"
+        budgets = {tuning_budget(run) for run in self.runs}
+        return f"tuned, {budgets.pop()}" if len(budgets) == 1 else "tuned, budgets differ"
 
     @cached_property
     def test_stderr(self) -> float:
@@ -165,6 +169,16 @@ def machine(run: BoardRun) -> str:
     """Where a run was made, as far as it decides device seconds."""
     last = run.environment[-1] if run.environment else {}
     return ", ".join(shown(last[k], 60) for k in ("device", "processor", "threads") if k in last)
+
+
+def tuning_budget(run: FinishedRun) -> str:
+    """For example `5 trials of 8 rounds`: what a search may have cost."""
+    tuning = getattr(run.result, "tuning", None)
+    if tuning is None:
+        return "budget not told"
+    seeds = len(tuning.seeds)
+    each = "" if seeds == 1 else f", {seeds} seeds each"
+    return f"{len(tuning.trials)} trials of {tuning.rounds} rounds{each}"
 
 
 def _board_run(run: FinishedRun) -> BoardRun:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fednlp.leaderboard import intervals
+from fednlp.leaderboard.board import tuning_budget
 from fednlp.leaderboard.curves import run_charts
 from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.escaping import shown
@@ -108,7 +109,7 @@ def _known(run: BoardRun, references: Sequence[BoardRun]) -> Facts:
         ("seed", str(result.seed)),
         ("examples", " / ".join(f"{n:,} {s}" for s, n in list(result.data.examples.items())[:8])),
         ("weights", f"{result.model.trainable:,} trained, {result.model.frozen:,} frozen"),
-        ("learning rates", "searched for" if result.tuned else "untuned"),
+        ("learning rates", f"tuned, {tuning_budget(run)}" if result.tuned else "untuned"),
         ("folder", shown(f"{run.path.name}, from {run.source}", 300)),
     ]
     return facts

@@ -45,6 +45,8 @@ def _of_lines(benchmarks: Iterable[Benchmark]) -> list[str]:
     if untuned:
         which = "All" if untuned == len(lines) else f"{untuned} of {len(lines)}"
         notes.append(f"{which} lines are untuned: their learning rates were not searched for.")
+    if len({line.tuning for line in lines if line.gap.tuned}) > 1:
+        notes.append("Methods were tuned with different budgets, so more than the method differs.")
     if any(line.gap.synthetic for line in lines):
         notes.append("Synthetic data are embedded corpora, not real text.")
     if any(line.gap.skipped for line in lines):
