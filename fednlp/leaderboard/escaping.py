@@ -7,7 +7,7 @@ import unicodedata
 from typing import Any
 
 LONGEST = 160  # characters of a name that are shown
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = tuple("=+-@＝＋－＠")  # the wide ones too, which some programs read as the others
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -45,7 +45,7 @@ def csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = shown(value, 2000)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip(" \ufffd").startswith(_FORMULA) else text
 
 
 def latex(value: object) -> str:

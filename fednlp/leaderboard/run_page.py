@@ -36,7 +36,7 @@ def run_context(run: BoardRun, references: Sequence[BoardRun], links: Links) -> 
     trail = [("Leaderboard", "index.html")]
     if benchmark:
         trail.append((shown(benchmark.first.data, 40), links.benchmark(benchmark)))
-    picture = {}
+    picture: dict[str, Any] = {"picture": ""}
     if run.quantiles:
         x = intervals.scale(run.quantiles)
         picture = {

@@ -87,7 +87,7 @@ def test_scales_are_never_empty():
     for values in ([], [0.0], [0.5, 0.5], [1e-300]):
         low, high = span(values)
         assert low < high
-    assert ticks(0.0, 1.0) == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    assert ticks(0.0, 1.0) == pytest.approx((0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
     assert all(value == round(value) for value in ticks(0.0, 8.0, 6, whole=True))
 
 
