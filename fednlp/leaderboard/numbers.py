@@ -27,6 +27,13 @@ def half_width(interval: tuple[float, float] | None) -> str:
     return f"± {(interval[1] - interval[0]) / 2:.3f}" if interval else ""
 
 
+def duration(seconds: float) -> str:
+    """For example 45 s, 3.4 min or 2.1 h: short enough for a cell."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3570 else f"{seconds / 3600:.1f} h"
+
+
 def rank_text(rank: Rank | None) -> str:
     """For example 1 or 2–4; a dash where methods were not compared."""
     if rank is None:

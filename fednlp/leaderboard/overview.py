@@ -14,8 +14,8 @@ from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.downloads import reference_text
 from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.links import Links
-from fednlp.leaderboard.numbers import half_width, quantity, rank_text, signed
-from fednlp.results.tables import human_bytes, human_seconds
+from fednlp.leaderboard.numbers import duration, half_width, quantity, rank_text, signed
+from fednlp.results.tables import human_bytes
 from fednlp.statistics import critical_difference
 
 MOST_COLUMNS = 16  # methods side by side; the others share a column
@@ -25,16 +25,19 @@ OTHERS = "other methods"
 
 @dataclass(frozen=True)
 class MatrixCell:
-    """meter: the relative gap in percent, cut to 0..100; None where there is none."""
+    """meter: the relative gap in percent, cut to 0..100; None where there is none.
+
+    detail: settings, where the lines of the benchmark differ in them. leads: no method is shown to
+    be better, and one to be worse.
+    """
 
     gap: str
     half: str
     meter: str | None
     detail: str
     rank: str
-    seeds: str
-    cost: str
-    tuning: str
+    leads: bool
+    cost: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -74,33 +77,50 @@ def _row(benchmark: Benchmark, names: Sequence[str]) -> MatrixRow:
         by_method.setdefault(name, []).append(line)
     gap = benchmark.first
     data = shown(gap.data, 60) + (" (synthetic)" if gap.synthetic else "")
+    common = _common(benchmark)
     return MatrixRow(
         benchmark,
         f"{data}, {shown(gap.partition, 80)}",
-        f"{shown(gap.model, 40)}, {gap.rounds} rounds of {gap.cohort}",
+        ", ".join([f"{shown(gap.model, 40)}, {gap.rounds} rounds of {gap.cohort}", *common]),
         reference_text(benchmark),
-        [_column(name, by_method.get(name, [])) for name in names],
+        [_column(name, by_method.get(name, []), common, len(benchmark.lines)) for name in names],
     )
 
 
-def _column(name: str, lines: Sequence[Line]) -> tuple[str, list[MatrixCell], int]:
+def _common(benchmark: Benchmark) -> list[str]:
+    """What all lines of a benchmark share of settings, seeds and tuning: said once."""
+    lines = benchmark.lines
+    shared = [{line.detail for line in lines}, {_seeds(line) for line in lines}]
+    shared.append({line.tuning for line in lines})
+    return [one for values in shared if len(values) == 1 and (one := next(iter(values)))]
+
+
+def _seeds(line: Line) -> str:
+    count = len(line.gap.seeds)
+    return f"{count} {'seed' if count == 1 else 'seeds'}"
+
+
+def _column(
+    name: str, lines: Sequence[Line], common: Sequence[str], count: int
+) -> tuple[str, list[MatrixCell], int]:
     """Several lines of a method are all told: to show its best would be selection on test."""
-    cells = [_cell(line, name == OTHERS) for line in lines[:MOST_IN_CELL]]
+    cells = [_cell(line, name == OTHERS, common, count) for line in lines[:MOST_IN_CELL]]
     return name, cells, max(len(lines) - MOST_IN_CELL, 0)
 
 
-def _cell(line: Line, whole: bool) -> MatrixCell:
-    gap = line.gap
-    count = len(gap.seeds)
+def _cell(line: Line, whole: bool, common: Sequence[str], count: int) -> MatrixCell:
+    gap, rank = line.gap, line.rank
+    own = [text for text in (line.detail, _seeds(line), line.tuning) if text not in common]
+    if whole:
+        own = [line.method, *own[1 if line.detail not in common else 0 :]]
     return MatrixCell(
         signed(gap.gap.mean),
         half_width(line.gap_summary.t_interval),
         f"{min(max(gap.relative.mean, 0), 1) * 100:.0f}" if gap.relative else None,
-        line.method if whole else line.detail,
-        rank_text(line.rank),
-        f"{count} {'seed' if count == 1 else 'seeds'}",
-        f"{human_bytes(gap.bytes)} · {human_seconds(gap.device_seconds)}",
-        line.tuning,
+        ", ".join(own),
+        rank_text(rank),
+        rank is not None and rank.best == 1 and rank.worst < count,
+        (human_bytes(gap.bytes), duration(gap.device_seconds)),
     )
 
 

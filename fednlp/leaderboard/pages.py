@@ -18,7 +18,7 @@ from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.links import Links
 from fednlp.leaderboard.numbers import quantity
 from fednlp.leaderboard.run_page import method_name, run_context
-from fednlp.leaderboard.table import COLUMNS, table_rows
+from fednlp.leaderboard.table import columns, table_rows
 from fednlp.leaderboard.words import READING, benchmark_notes, site_notes
 from fednlp.statistics.rules import TESTS_FROM
 
@@ -75,7 +75,7 @@ class Pages:
             heading=f"{data}, {shown(gap.partition, 100)}",
             known=_known(benchmark),
             benchmark_notes=benchmark_notes(benchmark),
-            columns=COLUMNS,
+            columns=columns(benchmark),
             rows=table_rows(benchmark, self.links),
             rank_words=_rank_words(benchmark),
             keys=[
@@ -143,6 +143,7 @@ def _known(benchmark: Benchmark) -> list[tuple[str, str]]:
         ("optimizer steps", f"{gap.steps[0]:,.0f} centralized, {gap.steps[1]:,.0f} federated"),
         ("error over test examples", f"{quantity(benchmark.lines[0].test_stderr)} (one run)"),
         ("seeds", ", ".join(map(str, sorted(benchmark.seeds)[:20]))),
+        ("learning rates", " or ".join(sorted({line.tuning for line in benchmark.lines})[:4])),
     ]
 
 

@@ -169,8 +169,8 @@ def _again(run: BoardRun) -> str:
     text += (
         "Equal hardware, threads and versions give the same bits; the id says that it is this run."
     )
-    if (run.result.algorithm or {}).get("name") and "algorithm_source" in run.identity:
-        text += " A method from a file of its own is needed as well: read it before you run it."
+    if ".py:" in run.config:
+        text += " It names code in a file of its own: get it, and read it before you run it."
     return text
 
 

@@ -13,9 +13,9 @@ from fednlp.leaderboard.board import Benchmark, Line
 from fednlp.leaderboard.charts import swatch
 from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.links import Links
-from fednlp.leaderboard.numbers import half_width, percent, quantity, rank_text, signed
+from fednlp.leaderboard.numbers import duration, half_width, percent, quantity, rank_text, signed
 from fednlp.results.gap import SHARES
-from fednlp.results.tables import human_bytes, human_seconds
+from fednlp.results.tables import human_bytes
 
 
 @dataclass(frozen=True)
@@ -62,39 +62,40 @@ class Row:
 
 
 _SHARES = [f"{round(100 * share)}" for share in SHARES]
-COLUMNS = tuple(
-    Column(index, *column)
-    for index, column in enumerate(
-        (
-            ("rank", "Rank", "n", "best to worst rank that the shown differences allow"),
-            ("method", "Method", "t"),
-            ("seeds", "Seeds", "n"),
-            (
-                "gap",
-                "Gap",
-                "n",
-                "centralized minus federated on test, ± half of the 95 % t-interval",
-            ),
-            ("picture", "Gap, drawn", "p", "with its interval; the thin line is zero"),
-            ("relative", "Relative", "n", "gap / (centralized - floor)"),
-            ("federated", "Federated", "n", "test score of the round that validation selected"),
-            ("centralized", "Centralized", "n"),
-            ("last", "Last", "n", "gap between the models of the last round"),
-            ("sent", "Sent", "n", "bytes up and down"),
-            ("time", "Device time", "n", "local training and aggregation"),
-            *(
-                (
-                    f"to{share}",
-                    f"{share} %",
-                    "n",
-                    f"rounds to {share} % of centralized on validation",
-                )
-                for share in _SHARES
-            ),
-            ("tuning", "Tuning", "t"),
-        )
-    )
+_COLUMNS = (
+    ("rank", "Rank", "n", "best to worst rank that the shown differences allow"),
+    ("method", "Method", "t", ""),
+    ("seeds", "Seeds", "n", ""),
+    ("gap", "Gap", "n", "centralized minus federated on test, ± half of the 95 % t-interval"),
+    ("picture", "Gap, drawn", "p", "with its interval; the thin line is zero"),
+    ("relative", "Relative", "n", "gap / (centralized - floor)"),
+    ("federated", "Federated", "n", "test score of the round that validation selected"),
+    ("centralized", "Centralized", "n", ""),
+    ("last", "Last", "n", "gap between the models of the last round"),
+    ("sent", "Sent", "n", "bytes up and down"),
+    ("time", "Time", "n", "of devices: local training and aggregation"),
+    *(
+        (f"to{share}", f"{share} %", "n", f"rounds to {share} % of centralized on validation")
+        for share in _SHARES
+    ),
 )
+_TOLD = {"budget": ("Budget", "of the centralized reference"), "tuning": ("Tuning", "")}
+
+
+def columns(benchmark: Benchmark) -> list[Column]:
+    """The columns of a benchmark's table; what all lines share is among its facts instead."""
+    differing = [(key, *_TOLD[key]) for key in told_apart(benchmark)]
+    extra = [(key, label, "t", title) for key, label, title in differing]
+    return [Column(index, *column) for index, column in enumerate([*_COLUMNS, *extra])]
+
+
+def told_apart(benchmark: Benchmark) -> list[str]:
+    """The optional columns, in which the lines differ."""
+    return [key for key in _TOLD if len({_told(line, key) for line in benchmark.lines}) > 1]
+
+
+def _told(line: Line, key: str) -> str:
+    return line.gap.budget if key == "budget" else line.tuning
 
 
 def table_rows(benchmark: Benchmark, links: Links) -> list[Row]:
@@ -106,10 +107,11 @@ def table_rows(benchmark: Benchmark, links: Links) -> list[Row]:
     means = [line.gap.gap.mean for line in benchmark.lines]
     room = max(max(means, default=0), 0) - min(min(means, default=0), 0)
     ends = [min(max(end, min(means) - room), max(means) + room) for end in ends]
-    return [_row(line, intervals.scale([0.0, *ends]), links) for line in benchmark.lines]
+    x, extra = intervals.scale([0.0, *ends]), told_apart(benchmark)
+    return [_row(line, x, extra, links) for line in benchmark.lines]
 
 
-def _row(line: Line, x: Scale, links: Links) -> Row:
+def _row(line: Line, x: Scale, extra: Sequence[str], links: Links) -> Row:
     gap, numbers = line.gap, line.gap_summary
     width = half_width(numbers.t_interval)
     half = (numbers.t_interval[1] - numbers.t_interval[0]) / 2 if numbers.t_interval else None
@@ -120,25 +122,26 @@ def _row(line: Line, x: Scale, links: Links) -> Row:
         Cell("", intervals.interval(gap.gap.mean, half, line.style, x), "p"),
         Cell("Relative", percent(relative), value=relative),
         Cell("Federated", quantity(gap.federated), value=gap.federated),
-        Cell("Centralized", f"{quantity(gap.centralized)} {gap.budget}", value=gap.centralized),
+        Cell("Centralized", quantity(gap.centralized), value=gap.centralized),
         Cell("Last", signed(gap.last.mean), value=gap.last.mean),
         Cell("Sent", human_bytes(gap.bytes), value=gap.bytes),
-        Cell("Device time", human_seconds(gap.device_seconds), value=gap.device_seconds),
+        Cell("Time", duration(gap.device_seconds), value=gap.device_seconds),
     ]
     for share in _SHARES:
         reached = gap.to_share.get(share)
         value = reached[0] if reached else None
-        cells.append(Cell(f"to {share} %", str(value) if value else "–", value=value))
-    cells.append(Cell("Tuning", line.tuning, "t", line.tuning))
+        cells.append(Cell(f"To {share} %", str(value) if value else "–", value=value))
+    cells += [Cell(_TOLD[key][0], _told(line, key), "t", _told(line, key)) for key in extra]
     seeds = [
-        _seed(run, central, links) for run, central in zip(line.runs, line.references, strict=True)
+        _seed(run, central, extra, links)
+        for run, central in zip(line.runs, line.references, strict=True)
     ]
     placed = line.rank
     order = placed.best + placed.worst / 1e4 if placed else 0.0
     return Row(line, rank_text(placed), order, swatch(line.style), cells, seeds)
 
 
-def _seed(run: BoardRun, central: BoardRun, links: Links) -> SeedRow:
+def _seed(run: BoardRun, central: BoardRun, extra: Sequence[str], links: Links) -> SeedRow:
     """The cells of one seed, below those of its line."""
     result, reference, key = run.result, central.result, run.result.primary_metric
     gap = reference.selected.test[key] - result.selected.test[key]
@@ -152,8 +155,8 @@ def _seed(run: BoardRun, central: BoardRun, links: Links) -> SeedRow:
         Cell("Centralized", quantity(reference.selected.test[key]), link=links.run(central)),
         Cell("Last", signed(last)),
         Cell("Sent", human_bytes(result.costs.bytes_up + result.costs.bytes_down)),
-        Cell("Device time", human_seconds(result.costs.device_seconds)),
+        Cell("Time", duration(result.costs.device_seconds)),
         *(Cell("", "") for _ in _SHARES),
-        Cell("", "", "t"),
+        *(Cell("", "", "t") for _ in extra),
     ]
     return SeedRow(result.seed, links.run(run), cells)
