@@ -120,11 +120,14 @@ def suite(
 def gap(
     runs_dir: RunsDir,
     form: Annotated[str, typer.Option("--format", help="table, markdown, csv or json")] = "table",
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="every two methods: over seeds and test examples")
+    ] = False,
 ) -> None:
     """Print the gap to centralized training of all finished runs in a directory."""
     if form not in ("table", "markdown", "csv", "json"):
         raise UserError("--format", f"found '{form}'", "table, markdown, csv or json")
-    if not _print_gaps(runs_dir, form):
+    if not (_print_pairs if pairs else _print_gaps)(runs_dir, form):
         found = "holds no finished federated run with its centralized reference"
         raise UserError(str(runs_dir), found, fix="run one first")
 
@@ -297,9 +300,10 @@ def _run_all(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> 
 
 
 def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list[Gap]:
-    from fednlp.results import tables
+    from fednlp.results import comparison_tables, tables
     from fednlp.results.gap import gaps
     from fednlp.results.load import load_runs
+    from fednlp.results.method_comparison import contests
 
     problems: list[str] = []
     runs = load_runs(runs_dir, problems)
@@ -314,6 +318,36 @@ def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list
     console.print(tables.terminal(table, console.width))
     for note in tables.footnotes(table):
         console.print(note, style="dim", highlight=False)
+    compared = comparison_tables.worth_comparing(contests(table))
+    if compared:
+        console.print(comparison_tables.terminal(compared, console.width))
+    return table
+
+
+def _print_pairs(runs_dir: Path, form: str) -> list[Gap]:
+    from fednlp.results.comparison_tables import pairs_text
+    from fednlp.results.example_comparison import example_difference
+    from fednlp.results.gap import gaps
+    from fednlp.results.load import load_runs
+    from fednlp.results.method_comparison import contests
+
+    problems: list[str] = []
+    table = gaps(load_runs(runs_dir, problems), problems)
+    found: list[Any] = []
+    for contest in contests(table):
+        for pair in contest.pairs:
+            examples = None
+            if pair.seeds:
+                try:
+                    runs = contest.runs
+                    examples = example_difference(runs[pair.first], runs[pair.second])
+                except UserError as error:
+                    problems.append(str(error))
+            found.append((contest, pair, examples))
+    _report(problems)
+    if table and not found:
+        raise UserError(str(runs_dir), "no two methods of one benchmark", fix="run another one")
+    print(pairs_text(found, form), end="")
     return table
 
 

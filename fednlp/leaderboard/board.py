@@ -14,7 +14,8 @@ from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.escaping import shown
 from fednlp.results.gap import Gap, gaps, series
 from fednlp.results.load import FinishedRun
-from fednlp.statistics import Comparison, Rank, Summary, compare, ranks, summary
+from fednlp.results.method_comparison import contests
+from fednlp.statistics import Comparison, Rank, Summary, summary
 
 MOST_COMPARED = 40  # lines of a benchmark that are compared in pairs: 780 pairs
 
@@ -72,7 +73,8 @@ class Line:
 class Benchmark:
     """What the methods that may be compared share; its lines from the smallest gap on.
 
-    comparisons: all pairs, or empty where there are more than `MOST_COMPARED` lines.
+    comparisons: all pairs of methods by their test scores, as `gap` compares them; empty where
+    there are more than `MOST_COMPARED` lines.
     """
 
     key: str
@@ -138,15 +140,14 @@ def make_board(collected: Collection) -> Board:
 def _benchmark(name: str, members: Sequence[Gap]) -> Benchmark:
     ordered = sorted(members, key=lambda gap: (gap.gap.mean, gap.method))
     lines = [_line(gap, number) for number, gap in enumerate(ordered)]
-    comparisons: list[Comparison] = []
+    comparisons: tuple[Comparison, ...] = ()
     if len(lines) <= MOST_COMPARED:
-        # higher is better there: a score is how far above centralized a method is
-        scores = {n.key: {s: -gap for s, gap in n.gap_by_seed.items()} for n in lines}
-        comparisons = compare(scores)
-        placed = ranks([line.key for line in lines], comparisons)
-        lines = [replace(line, rank=placed[line.key]) for line in lines]
+        (contest,) = contests(ordered)
+        comparisons = contest.pairs
+        placed = {id(standing.line): standing.rank for standing in contest.standings}
+        lines = [replace(line, rank=placed[id(line.gap)]) for line in lines]
     key = hashlib.sha256(name.encode()).hexdigest()[:12]
-    return Benchmark(key, shown(members[0].benchmark, 300), tuple(lines), tuple(comparisons))
+    return Benchmark(key, shown(members[0].benchmark, 300), tuple(lines), comparisons)
 
 
 def _line(gap: Gap, style: int) -> Line:

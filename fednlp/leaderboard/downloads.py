@@ -60,14 +60,14 @@ def as_json(benchmarks: Sequence[Benchmark]) -> str:
     pairs = [
         {
             "benchmark_key": benchmark.key,
-            "first": pair.first,
-            "second": pair.second,
+            "first": shown(pair.first, 2000),
+            "second": shown(pair.second, 2000),
             "seeds": list(pair.seeds),
             "difference": pair.difference.mean if pair.difference else None,
             "interval": pair.difference.t_interval if pair.difference else None,
             "t_p": pair.t_p,
             "wilcoxon_p": pair.wilcoxon_p,
-            "better": pair.better,
+            "better": shown(pair.better, 2000) if pair.better else None,
             "seeds_needed": pair.needed.seeds if pair.needed else None,
         }
         for benchmark in benchmarks

@@ -197,14 +197,7 @@ def _distribution(line: Line, quantiles: list[float], x: intervals.Scale) -> dic
 
 
 def _comparisons(benchmark: Benchmark) -> list[tuple[str, bool]]:
-    names = {line.key: line.method for line in benchmark.lines}
-    found = []
-    for pair in benchmark.comparisons:
-        sentence = pair.words
-        for key in (pair.first, pair.second):
-            sentence = sentence.replace(key, names[key])
-        found.append((sentence, pair.shown))
-    return found
+    return [(shown(pair.words, 700), pair.shown) for pair in benchmark.comparisons]
 
 
 def _uncompared(benchmark: Benchmark) -> str:

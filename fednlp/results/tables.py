@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from fednlp.results import comparison_tables
 from fednlp.results.gap import Gap
+from fednlp.results.method_comparison import contests
+from fednlp.results.wide_or_narrow import wide_or_narrow
 from tasks.unseen_labels import shortened, unseen_labels
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from fednlp.plan import Plan
     from tasks.data import Corpus
-
-NARROW = 90  # characters
 
 # the last: rounds until 90, 95 and 99 % of centralized
 _COLUMNS = (
@@ -60,7 +59,7 @@ def cells(gap: Gap) -> list[str]:
 def terminal(gaps: list[Gap], width: int = 120) -> Group:
     """The gap table: a block per benchmark, headed by its centralized score.
 
-    On a terminal of less than `NARROW` characters a method is a paragraph instead of a line.
+    On a narrow terminal a method is a paragraph instead of a line.
     """
     parts: list[RenderableType] = [
         Text("Gap to centralized training on test; positive: federated is worse", style="bold")
@@ -68,19 +67,7 @@ def terminal(gaps: list[Gap], width: int = 120) -> Group:
     blocks = _blocks(gaps)
     for (shared, central), members in blocks:
         parts.append(Text(f"\n{shared}\n{central}"))
-        if width < NARROW:
-            for gap in members:
-                method, *values = cells(gap)
-                lines = [f" {n}: {v}" for n, v in zip(_COLUMNS[1:], values, strict=True)]
-                parts.append(Text("\n".join([f"\n{method}", *lines])))
-            continue
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for number, name in enumerate(_COLUMNS):
-            justify: Literal["left", "right"] = "left" if number == 0 else "right"
-            table.add_column(name, justify=justify, overflow="fold")
-        for gap in members:
-            table.add_row(*(escape(cell) for cell in cells(gap)))
-        parts.append(table)
+        parts += wide_or_narrow(_COLUMNS, [cells(gap) for gap in members], width)
     return Group(*parts)
 
 
@@ -94,7 +81,9 @@ def _blocks(gaps: list[Gap]) -> list[tuple[tuple[str, str], list[Gap]]]:
 
 def text(gaps: list[Gap], form: str) -> str:
     """The table as `markdown`, `csv` or `json`, for files and pipes."""
-    rows = [gap.as_row() for gap in gaps]
+    found = contests(gaps)
+    gained = comparison_tables.standing_rows(found)
+    rows = [gap.as_row() | gained[gap.task, gap.benchmark, gap.method] for gap in gaps]
     if form == "json":
         return json.dumps(rows, indent=1) + "\n"
     if form == "csv":
@@ -105,7 +94,9 @@ def text(gaps: list[Gap], form: str) -> str:
     lines.append("|" + " --- |" * (len(_COLUMNS) + 1))
     for gap in gaps:
         lines.append(f"| {gap.benchmark}; {reference(gap)} | " + " | ".join(cells(gap)) + " |")
-    return "\n".join(lines) + "\n"
+    compared = comparison_tables.worth_comparing(found)
+    second = f"\n{comparison_tables.markdown(compared)}" if compared else ""
+    return "\n".join(lines) + "\n" + second
 
 
 def plan_table(plan: Plan) -> Table:

@@ -7,8 +7,8 @@
     example_bootstrap    the error over test examples, beside that over seeds
     critical_difference  methods over many independent data sets
 
-How many seeds each statement takes is in `rules`, and why in docs/statistics.md. SciPy and
-statsmodels are imported when they are first needed.
+How many seeds each statement takes is in `rules`, and why in docs/statistics.md. SciPy is imported
+when it is first needed.
 """
 
 from .comparison import Comparison, compare

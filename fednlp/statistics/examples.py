@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,6 @@ import numpy as np
 from fednlp.errors import UserError
 from fednlp.statistics.rules import BOOTSTRAP_SEED, CONFIDENCE, EXAMPLE_RESAMPLES, EXAMPLES_FROM
 from fednlp.statistics.summary import Interval
-from fednlp.statistics.values import finite
 
 PerExample = Mapping[str, np.ndarray]  # name -> [n]: all that the metric of a subset needs
 Metric = Callable[[dict[str, np.ndarray]], float]
@@ -48,13 +48,12 @@ def example_bootstrap(
         UserError: runs or examples do not pair up, or the metric is not a finite number.
     """
     sizes = {len(values) for run in (*first, *second) for values in run.values()}
-    if len(first) != len(second) or not first or len(sizes) != 1:
+    if len(first) != len(second) or not first or len(sizes) != 1 or sizes == {0}:
         found = f"{len(first)} and {len(second)} runs of {sorted(sizes)} examples"
         raise UserError("paired bootstrap", found, "the same seeds and examples on both sides")
     count = sizes.pop()
 
-    def difference(places: np.ndarray) -> float:
-        drawn = places.astype(np.intp)  # SciPy samples numbers as floats
+    def difference(drawn: np.ndarray) -> float:
         scores = [[_score(run, drawn, metric) for run in runs] for runs in (first, second)]
         return float(np.mean(scores[0]) - np.mean(scores[1]))
 
@@ -86,4 +85,6 @@ def example_bootstrap(
 
 def _score(run: PerExample, drawn: np.ndarray, metric: Metric) -> float:
     score = metric({name: values[drawn] for name, values in run.items()})
-    return float(finite([score], "metric of resampled examples")[0])
+    if not math.isfinite(score):
+        raise UserError("metric of drawn examples", f"found {score}", "a finite number")
+    return score

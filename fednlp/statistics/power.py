@@ -51,16 +51,24 @@ def seeds_needed(mean: float, std: float, seeds: int) -> SeedsNeeded | None:
 
 def _needed(effect: float) -> int | None:
     """The first number of seeds whose power reaches 80 %; effect: mean / standard deviation > 0."""
-    from scipy.stats import norm
-    from statsmodels.stats.power import TTestPower
+    from scipy.special import ndtri
 
     # as many as the normal test needs, which is never more than the t test does
-    normal = (norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER)) / effect
+    normal = (ndtri(1 - ALPHA / 2) + ndtri(POWER)) / effect
     if normal > math.sqrt(MOST):
         return None
     if normal < 1:  # the least number has far more power than asked for
         return TESTS_FROM
-    seeds, power = max(TESTS_FROM, math.floor(normal**2)), TTestPower().power
-    while power(effect, seeds, ALPHA) < POWER:
+    seeds = max(TESTS_FROM, math.floor(normal**2))
+    while paired_t_power(effect, seeds) < POWER:
         seeds += 1
     return seeds if seeds <= MOST else None
+
+
+def paired_t_power(effect: float, seeds: int) -> float:
+    """Power of the two-sided paired t test at 5 %; effect: mean / standard deviation > 0."""
+    from scipy.special import nctdtr, stdtrit
+
+    free, shift = seeds - 1, effect * math.sqrt(seeds)
+    critical = stdtrit(free, 1 - ALPHA / 2)
+    return float(1 - nctdtr(free, shift, critical) + nctdtr(free, shift, -critical))

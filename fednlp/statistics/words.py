@@ -16,26 +16,26 @@ def comparison_words(pair: Comparison) -> str:
     difference, count = pair.difference, len(pair.seeds)
     if difference is None:
         return f"{names}: no seed in common, not compared"
-    observed = f"{pair.first} minus {pair.second}: {difference.mean:+.3f}"
-    if difference.t_interval:
-        low, high = difference.t_interval
-        observed += f" [{low:+.3f}, {high:+.3f}]"
-    elif difference.mean == 0 and difference.std == 0:
-        observed = f"{names}: the same score in each"
-    elif difference.std == 0:
-        observed += " in each"
-    observed += f" of {count} common seeds" if count > 1 else " in one common seed"
+    seeds = f"{count} common seeds" if count > 1 else "one common seed"
+    if difference.std == 0:
+        value = f"{difference.mean:+.3f}" if difference.mean else "no difference"
+        observed = f"{pair.first} minus {pair.second}: {value} in each of {seeds}"
+    else:
+        ends = difference.t_interval
+        interval = f" [{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else ""
+        observed = (
+            f"{pair.first} minus {pair.second}: {difference.mean:+.3f}{interval} over {seeds}"
+        )
+    needed = "" if pair.needed is None else f"; seeds needed at 80 % power: {pair.needed}"
     if count < TESTS_FROM:
-        return f"{observed}; fewer than {TESTS_FROM} seeds: no claim"
+        return f"{observed}; fewer than {TESTS_FROM} seeds: no claim{needed}"
     if difference.std == 0:
         return f"{observed}; no variation between seeds: no claim"
     tests = f"{p_value('t', pair.t_p)}, {p_value('Wilcoxon', pair.wilcoxon_p)}"
-    claim = f"{pair.better} is better" if pair.better else "no difference shown"
     corrected = f", Holm over {pair.family} pairs" if pair.family > 1 else ""
-    sentence = f"{observed}; {claim} ({tests}{corrected})"
-    if pair.better or pair.needed is None:
-        return sentence
-    return f"{sentence}; seeds needed for it at 80 % power: {pair.needed}"
+    if pair.better:
+        return f"{observed}; {pair.better} is better ({tests}{corrected})"
+    return f"{observed}; no difference shown ({tests}{corrected}){needed}"
 
 
 def p_value(test: str, p: float | None) -> str:

@@ -1,0 +1,149 @@
+"""The comparison of methods as a table in the terminal, as Markdown, CSV or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from fednlp.results.method_comparison import Contest, Standing
+from fednlp.results.wide_or_narrow import wide_or_narrow
+from fednlp.statistics import Comparison, ExampleDifference
+from fednlp.statistics.summary import Interval
+from fednlp.statistics.words import p_value
+
+NOTE = (
+    "sd, intervals: of the gap over seeds. Test error: of the score over test examples. Pairs: "
+    "test scores, positive where the first is better. Rank 1-3: any of these, no difference shown."
+)
+MOST_PAIRS = 10  # told one by one below a table
+_COLUMNS = ("method", "seeds", "gap", "sd", "95 % t", "95 % BCa", "test error", "rank")
+
+
+def worth_comparing(found: Sequence[Contest]) -> list[Contest]:
+    """Those with more than one method and a method of more than one seed."""
+    return [c for c in found if c.pairs and any(s.gap.seeds > 1 for s in c.standings)]
+
+
+def cells(standing: Standing) -> list[str]:
+    """The texts of one line, as `_COLUMNS` names them."""
+    gap = standing.gap
+    return [
+        standing.line.method,
+        str(gap.seeds),
+        f"{gap.mean:+.3f}",
+        "-" if gap.std is None else f"{gap.std:.3f}",
+        interval(gap.t_interval),
+        interval(gap.bootstrap_interval),
+        f"{standing.test_stderr:.3f}",
+        str(standing.rank),
+    ]
+
+
+def interval(ends: Interval | None) -> str:
+    """For example `[+0.010, +0.052]`; `-` for none."""
+    return "-" if ends is None else f"[{ends[0]:+.3f}, {ends[1]:+.3f}]"
+
+
+def sentences(contest: Contest) -> list[str]:
+    """The pairs in words; of many pairs those in which a difference is shown, and how many not."""
+    if len(contest.pairs) <= MOST_PAIRS:
+        return [pair.words for pair in contest.pairs]
+    shown = [pair.words for pair in contest.pairs if pair.shown]
+    rest = len(contest.pairs) - len(shown)
+    return [*shown, f"no difference shown in {rest} of {len(contest.pairs)} pairs (--pairs)"]
+
+
+def terminal(found: Sequence[Contest], width: int = 120) -> Group:
+    """A table of standings and the pairs in words, per benchmark."""
+    parts: list[RenderableType] = [Text("Methods compared on the same seeds", style="bold")]
+    for contest in found:
+        parts.append(Text(f"\n{contest.benchmark}"))
+        rows = [cells(standing) for standing in contest.standings]
+        parts += wide_or_narrow(_COLUMNS, rows, width)
+        parts += [Text(f"- {words}") for words in sentences(contest)]
+    parts.append(Text(f"\n{NOTE}", style="dim"))
+    return Group(*parts)
+
+
+def markdown(found: Sequence[Contest]) -> str:
+    """The standings as one Markdown table, the pairs in words as a list."""
+    lines = ["| benchmark | " + " | ".join(_COLUMNS) + " |"]
+    lines.append("|" + " --- |" * (len(_COLUMNS) + 1))
+    for contest in found:
+        for standing in contest.standings:
+            lines.append(f"| {contest.benchmark} | " + " | ".join(cells(standing)) + " |")
+    for contest in found:
+        lines += [f"\n{contest.benchmark}:\n", *(f"- {words}" for words in sentences(contest))]
+    return "\n".join([*lines, "", NOTE]) + "\n"
+
+
+def standing_rows(found: Sequence[Contest]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """What the rows of the gap table gain, by task, benchmark and method."""
+    return {
+        (contest.task, contest.benchmark, standing.line.method): standing.as_row()
+        for contest in found
+        for standing in contest.standings
+    }
+
+
+def pair_row(
+    contest: Contest, pair: Comparison, examples: ExampleDifference | None
+) -> dict[str, Any]:
+    """One pair as flat plain data, for CSV and JSON; examples: over the test, if it was made."""
+    row: dict[str, Any] = {
+        "task": contest.task,
+        "benchmark": contest.benchmark,
+        "metric": contest.metric,
+        "first": pair.first,
+        "second": pair.second,
+        "seeds": " ".join(map(str, pair.seeds)),
+    }
+    own = pair.difference
+    row["difference"], row["std"] = (own.mean, own.std) if own else (None, None)
+    for name in ("t", "bootstrap"):
+        ends = getattr(own, f"{name}_interval", None) or (None, None)
+        row[f"{name}_low"], row[f"{name}_high"] = ends
+    row |= {"t_p": pair.t_p, "wilcoxon_p": pair.wilcoxon_p, "family": pair.family}
+    row |= {"better": pair.better, "words": pair.words}
+    for name in ("seeds", "low", "high"):
+        row[f"needed_{name}"] = getattr(pair.needed, name, None)
+    row["examples"] = examples.examples if examples else None
+    row["examples_stderr"] = examples.stderr if examples else None
+    row["examples_low"], row["examples_high"] = (examples and examples.interval) or (None, None)
+    row["examples_p"] = examples.p if examples else None
+    return row
+
+
+def example_words(pair: Comparison, examples: ExampleDifference) -> str:
+    """The paired bootstrap over test examples as a sentence."""
+    what = f"{pair.first} minus {pair.second}: {examples.difference:+.3f}"
+    over = f"over {examples.examples} test examples, the trained models as they are"
+    if examples.interval is None:
+        return f"{what} {over}; no interval"
+    ends = interval(examples.interval)
+    return f"{what} {ends} {over} ({p_value('bootstrap', examples.p)})"
+
+
+def pairs_text(
+    found: Sequence[tuple[Contest, Comparison, ExampleDifference | None]], form: str
+) -> str:
+    """All pairs as `table` or `markdown` (sentences), `csv` or `json`."""
+    rows = [pair_row(*each) for each in found]
+    if form == "json":
+        return json.dumps(rows, indent=1, allow_nan=False) + "\n"
+    if form == "csv":
+        import pandas as pd
+
+        return str(pd.DataFrame(rows).to_csv(index=False))
+    lines: list[str] = []
+    for contest, pair, examples in found:
+        if f"{contest.benchmark}:" not in lines:
+            lines += [*([""] if lines else []), f"{contest.benchmark}:", ""]
+        lines.append(f"- {pair.words}")
+        if examples:
+            lines.append(f"  - {example_words(pair, examples)}")
+    return "\n".join(lines) + "\n"
