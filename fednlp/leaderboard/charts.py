@@ -68,7 +68,8 @@ class Chart:
 
     def _parts(self) -> Iterator[Markup]:
         low, high = self.y_span or span(v for v in self.values() if math.isfinite(v))
-        last = max((max(s.x) for s in [*self.series, *self.levels] if len(s.x)), default=1.0)
+        columns = [*(s.x for s in self.series), *(level.x for level in self.levels)]
+        last = max((max(column) for column in columns if len(column)), default=1.0)
         x = Scale(0.0, last / self.scale or 1.0, LEFT, WIDTH - RIGHT)
         y = Scale(low, high, HEIGHT - BOTTOM, TOP)
         yield Markup(
@@ -84,7 +85,8 @@ class Chart:
 
     def _axes(self, x: Scale, y: Scale) -> Iterator[Markup]:
         bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-        lines, texts = [], []
+        lines: list[str] = []
+        texts: list[tuple[float, float, str, str]] = []
         for value in ticks(y.low, y.high):
             lines.append(f"M{LEFT} {y(value):.1f}H{right}")
             texts.append((LEFT - 6, y(value) + 4, "end", f"{value:.4g}"))

@@ -62,12 +62,21 @@ class Curves:
 
     @classmethod
     def from_json(cls, data: dict[str, list[float | None]]) -> Curves:
-        kinds = {"sent": "q", "validated": "q"}
+        def column(name: str) -> list[float]:
+            return [np.nan if value is None else value for value in data[name]]
+
+        def counts(name: str) -> array[int]:
+            return array("q", map(int, column(name)))
+
+        def numbers(name: str) -> array[float]:
+            return array("d", column(name))
+
         return cls(
-            **{
-                name: array(kinds.get(name, "d"), [np.nan if v is None else v for v in column])
-                for name, column in data.items()
-            }
+            counts("sent"),
+            numbers("seconds"),
+            numbers("loss"),
+            counts("validated"),
+            numbers("validation"),
         )
 
 
@@ -182,11 +191,11 @@ def _counts(value: object) -> bool:
 
 def _curves(run: FinishedRun) -> Curves:
     curve = run.validation_curve()
-    seconds = [record.get("device_seconds") for record in run.rounds]
-    told = all(isinstance(value, int | float) for value in seconds)
+    told = all(isinstance(r.get("device_seconds"), int | float) for r in run.rounds)
+    seconds = [float(record["device_seconds"]) for record in run.rounds] if told else []
     return Curves(
         array("q", run.cumulative_bytes()),
-        array("d", accumulate(seconds) if told else []),
+        array("d", accumulate(seconds)),
         array("d", [_number(record.get("train_loss")) for record in run.rounds]),
         array("q", [number for number, _ in curve]),
         array("d", [value for _, value in curve]),
