@@ -342,7 +342,7 @@ def test_rounding_beyond_the_tolerance_is_no_conflict(runs, tmp_path):
 def test_the_terminal_shows_ranks_gaps_and_costs(runs, monkeypatch):
     answer = command("leaderboard", runs)
     assert answer.code == 0
-    lines = [line for line in answer.out.splitlines() if line.strip().startswith("1–2")]
+    lines = [line for line in answer.out.splitlines() if " 1–2 " in line]
     assert len(lines) == 4 and all("adamw" in line for line in lines)
     assert "Fewer than 6 seeds" in answer.out and "untuned" in answer.out
 
