@@ -150,7 +150,7 @@ class Case:
             "compiled": self._one(compiled, batch),
             "graphs": self._one(recorded, batch),
             "graphs of compiled": self._one(both, batch),
-            "together": self._together(trainer, batch),
+            "together": self._together(recorded, batch),
             f"one step of {CLIENTS} batches": self._one(central, CLIENTS * batch),
         }
 

@@ -32,13 +32,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 @dataclass
 class Report:
-    """Paragraphs and tables in order; `facts` of the machine come from `machine`."""
+    """Paragraphs and tables in order; `facts` of the machine come from `machine`.
+
+    part: of a benchmark whose parts are stored one by one.
+    """
 
     name: str
     title: str
     facts: dict[str, Any]
     parts: list[str] = field(default_factory=list)
     package: str = "benchmarks"
+    part: str = ""
 
     def text(self) -> str:
         command = " ".join([f"python -m {self.package}.{self.name}", *sys.argv[1:]])
@@ -52,7 +56,8 @@ class Report:
         print(self.text())
         if write:
             RESULTS.mkdir(exist_ok=True)
-            (RESULTS / f"{self.name}.md").write_text(self.text(), encoding="utf-8")
+            name = "-".join(filter(None, [self.name, self.part]))
+            (RESULTS / f"{name}.md").write_text(self.text(), encoding="utf-8")
 
 
 def machine(experiment: Any) -> dict[str, Any]:

@@ -1,19 +1,20 @@
 """The harness beside other simulators of federated learning, and beside plain loops.
 
-Each row of `simulation_rows` is a comparison of its own, whose ways take turns inside one run. The
-peers run in environments of their own (`make peers`); the table says which are missing. All rows
-together take half an hour with the repetitions that they have by default.
+Each row of `simulation_rows` is a comparison of its own, whose ways take turns inside one run, and
+leaves a table of its own. The peers run in environments of their own (`make peers`); the table says
+which are missing. All rows together take an hour with the repetitions that they have by default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchmarks.report import Report, arguments
 from benchmarks.simulation_rows import (
     client_overhead,
     same_batches,
+    together,
     usual_loop,
     whole_job,
     workers,
@@ -32,6 +33,7 @@ ROWS = {
     "same-batches": Row(same_batches.section, 3),
     "usual-loop": Row(usual_loop.section, 3),
     "workers": Row(workers.section, 3),
+    "together": Row(together.section, 3),
     "client-overhead": Row(client_overhead.section, 3),
     "whole-job": Row(whole_job.section, 2),
 }
@@ -49,16 +51,12 @@ def main() -> None:
         help=f"of {', '.join(ROWS)} (all)",
     )
     options = parser.parse_args()
-    if options.write and set(options.only) != set(ROWS):
-        parser.error("--write stores all rows: leave out --only")
-    facts: dict[str, Any] = {}
-    parts: list[str] = []
     for name in options.only:
         row = ROWS[name]
         section = row.section(options.smoke, options.repetitions or row.repetitions)
-        facts = {**section.facts, **facts, **section.versions}
-        parts += [f"## {section.title}", *section.parts]
-    Report("simulation", "Beside other simulators", facts, parts).publish(options.write)
+        facts = {**section.facts, **section.versions}
+        report = Report("simulation", section.title, facts, section.parts, part=name)
+        report.publish(options.write)
 
 
 if __name__ == "__main__":

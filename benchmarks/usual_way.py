@@ -165,12 +165,19 @@ class Outcome:
     padding: float  # padded tokens / real tokens of the harness
 
 
-def compare(optimizer: str, ladder: dict[str, Way], repetitions: int, smoke: bool) -> Outcome:
+def compare(
+    optimizer: str,
+    ladder: dict[str, Way],
+    repetitions: int,
+    smoke: bool,
+    workers: int | str = 1,
+) -> Outcome:
     """Alternates the harness's rounds with the same rounds of every other way."""
     rounds = WARM_UP + repetitions
     experiment = workload(
         smoke=smoke,
         rounds=rounds + 1,
+        workers=workers,
         optimizer=optimizer,
         lr=RATES[optimizer],
         weight_decay=WEIGHT_DECAY[optimizer],

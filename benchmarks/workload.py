@@ -67,9 +67,13 @@ def workload(
     smoke: bool = False,
     rounds: int = 1,
     dropout: float | None = None,
+    workers: int | str = 1,
     **client: Any,
 ) -> Workload:
-    """100 clients, 10 per round, batch 8, at most 256 tokens; `client`: its section."""
+    """100 clients, 10 per round, batch 8, at most 256 tokens; `client`: its section.
+
+    workers: one process with all cores by default, as the ways that it is compared with.
+    """
     dataset: dict[str, Any] = {"name": "20newsgroups"}
     if smoke or places.data_root() is None:
         dataset = {"name": "synthetic_topics"}
@@ -85,7 +89,7 @@ def workload(
         "tokens": {"max_length": LENGTH},
         "centralized": {"budget": "none"},
         "evaluation": {"every": NEVER},
-        "engine": {"workers": 1},  # all cores in one process, as the ways that it is compared with
+        "engine": {"workers": workers},
     }
     experiment = Workload(configuration.build(data, "benchmark"))
     prepare_process(experiment.config)

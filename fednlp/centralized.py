@@ -20,8 +20,13 @@ from fednlp.progress import Progress
 from fednlp.results.run_folder import RunFolder
 
 
-def run_centralized(experiment: Experiment, folder: RunFolder, progress: Progress) -> None:
-    """Trains to the plan's evaluation points that the folder does not have yet."""
+def run_centralized(
+    experiment: Experiment, folder: RunFolder, progress: Progress, until: int | None = None
+) -> None:
+    """Trains to the plan's evaluation points that the folder does not have yet.
+
+    until: the last of them; None: all.
+    """
     plan = centralized_plan(experiment)
     journal = Journal(experiment, folder, plan.points, plan.every, progress)
     client = central_client(experiment.config)
@@ -37,7 +42,7 @@ def run_centralized(experiment: Experiment, folder: RunFolder, progress: Progres
     completed = folder.manifest.completed
     if folder.manifest.state is not None:
         participation.restore(folder.committed(folder.manifest.state))
-    for point in range(completed, plan.points):
+    for point in range(completed, until or plan.points):
         began = time.perf_counter()
         progress.round(point, 1)
         # whoever changes the model's weights meanwhile (evaluation does) loads the same bits

@@ -249,6 +249,57 @@ def export_model(
     console.print(f"model and tokenizer: {target}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def submit(
+    run_dirs: Annotated[list[Path], typer.Argument(metavar="RUN_DIR...", help="finished runs")],
+    out: Annotated[Path, typer.Option("--out", help="a zip file that does not exist")],
+    name: Annotated[str, typer.Option(help="who submits")] = "",
+    note: Annotated[str, typer.Option(help="when and how they were made, a licence")] = "",
+    weights: Annotated[bool, typer.Option("--weights", help="the stored weights too")] = False,
+) -> None:
+    """Pack finished runs, with the references they are compared with, into one file."""
+    from fednlp.submissions.pack import pack
+
+    for folder in pack(run_dirs, out, name=name, note=note, weights=weights):
+        console.print(f"packed: {folder}", highlight=False, soft_wrap=True)
+    console.print(f"submission: {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="RUN_DIR|ENTRY.zip")],
+    rounds: Annotated[
+        int, typer.Option(min=0, help="replayed at random; 0: only check what is written")
+    ] = 2,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="by which they are drawn", show_default="random")
+    ] = None,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="execute a method that is not published here")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Check a finished run or a submission, and make some of its rounds again.
+
+    Exit code 1 if a check fails or no replay is possible.
+    """
+    import json
+
+    from fednlp.verification.table import report_table, verdict
+    from fednlp.verification.verify import verify as reports
+
+    found = []
+    for report in reports(path, rounds, seed, trust_code):
+        found.append(report)
+        if not as_json:
+            console.print(report_table(report))
+            console.print(verdict(report), markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps([report.as_json() for report in found], indent=1))
+    if not all(report.passed for report in found):
+        raise typer.Exit(1)
+
+
 def _run_all(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> list[Gap]:
     """Runs configurations, each with the place to blame; all are checked before the first runs.
 

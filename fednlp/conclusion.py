@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from algorithms.algorithm import State
 from fednlp.components import describe
 from fednlp.config import central_client
 from fednlp.environment import environment_notes, peak_device_memory, peak_memory
@@ -25,6 +27,7 @@ from fednlp.profile import CHECKPOINT, EVALUATION, clock
 from fednlp.results import files
 from fednlp.results.run_folder import RunFolder
 from fednlp.results.schema import (
+    SUMMED,
     ClientScores,
     Costs,
     Data,
@@ -34,6 +37,7 @@ from fednlp.results.schema import (
     Score,
 )
 from tasks.overlap import repeated
+from tasks.plain_files import read_plain
 from tasks.unseen_labels import shortened, unseen_labels
 
 
@@ -92,10 +96,17 @@ def conclude(
         clients=clients,
         costs=_costs(experiment, rounds, evaluator.seconds, began),
         notes=[*_notes(experiment, kind), *_skipped(rounds), *environment_notes(folder.path)],
+        files=sums(folder.path),
     )
     files.write_bytes(folder.path / "result.json", result.as_json())
     clock.lap(CHECKPOINT)
     return result
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files that nothing else vouches for, as far as the folder has them."""
+    present = (name for name in SUMMED if files.stands(folder / name))
+    return {name: hashlib.sha256(read_plain(folder / name)).hexdigest() for name in present}
 
 
 def _score(rounds: list[dict[str, Any]], number: int, weights: Tensor, test: TestOutcome) -> Score:
@@ -216,7 +227,8 @@ def _score_clients(
         }
         if len(share) >= settings.min_client_examples:
             row["score"] = evaluator.primary(pooled.scored, share)
-            own = _personal_weights(experiment, folder, client, weights)
+            state = folder.client_state(client, best=True)
+            own = personal_weights(experiment, state, client, weights)
             if own is not None:
                 personal = True
                 row["global_score"] = row["score"]
@@ -228,19 +240,24 @@ def _score_clients(
         table["score"] = np.nan
     train_alone(experiment, evaluator, table)
     files.write_bytes(folder.path / "clients.csv", table.to_csv(index=False).encode())
-    return _summary(table, personal)
+    return summary(table, personal)
 
 
-def _personal_weights(
-    experiment: Experiment, folder: RunFolder, client: int, weights: Tensor
+def personal_weights(
+    experiment: Experiment, state: State | None, client: int, weights: Tensor
 ) -> Tensor | None:
-    state = folder.client_state(client, best=True) or {}
+    """The weights [P] that serve a client; None for the global `weights` [P].
+
+    state: the client's after the selected round; None if it keeps none.
+    """
+    state = state or {}
     moved = {name: tensor.to(experiment.device) for name, tensor in state.items()}
     method, place = Hooks(experiment.algorithm), f"client {client}, after the last round"
     return method.personal(weights.to(experiment.device), moved, place)
 
 
-def _summary(table: pd.DataFrame, personal: bool) -> ClientScores:
+def summary(table: pd.DataFrame, personal: bool) -> ClientScores:
+    """What `result.json` says of the clients, from the rows of `clients.csv`."""
     held_out = table.loc[table["held_out"], "score"].dropna()
     table = table[~table["held_out"]]
     scores = np.sort(table["score"].dropna().to_numpy())
@@ -267,7 +284,7 @@ def _summary(table: pd.DataFrame, personal: bool) -> ClientScores:
     return ClientScores(**facts)
 
 
-def _content_hash(example: dict[str, Any]) -> str:
+def content_hash(example: dict[str, Any]) -> str:
     """SHA-256 of an example's columns but its row number: finds it again in another copy."""
     content = {name: value for name, value in example.items() if name != "row"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -279,7 +296,7 @@ def _write_predictions(
     examples = experiment.corpus.splits["test"]
     columns: dict[str, Any] = {
         "row": examples["row"][:],
-        "content_sha256": [_content_hash(example) for example in examples],
+        "content_sha256": [content_hash(example) for example in examples],
     }
     for name, outcome in (("selected", selected), ("last", last)):
         columns[f"{name}_prediction"] = [json.dumps(p) for p in outcome.predictions]

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 
 import torch
 
+from fednlp.random_streams import default_generator
+
 WARM_UP = 2  # runs of a piece of work before it is recorded
 MOST = 128  # graphs; each keeps some megabytes of the driver's
 
@@ -29,6 +31,7 @@ class Recorder:
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
+        self._generator = default_generator(device)
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -46,9 +49,14 @@ class Recorder:
         graph = torch.cuda.CUDAGraph()
         collecting = gc.isenabled()
         gc.disable()  # to free a tensor or a graph would break the recording
+        drawing = self._generator.clone_state()
         try:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 work()
+        except BaseException:
+            # The generator's own state would wait for ever for the end of the recording.
+            self._generator.graphsafe_set_state(drawing)
+            raise
         finally:
             if collecting:
                 gc.enable()
@@ -85,6 +93,7 @@ class Graphs:
         self._recorder, self._most = recorder, most
         self._replays: dict[Hashable, Work] = {}
         self._runs: Counter[Hashable] = Counter()
+        self._full = False
 
     def __len__(self) -> int:
         return len(self._replays)
@@ -106,7 +115,11 @@ class Graphs:
             return
         if key not in self._replays:
             self._runs[key] += 1
-            if self._runs[key] < WARM_UP or len(self._replays) >= self._most:
+            if self._runs[key] < WARM_UP:
+                work()
+                return
+            if len(self._replays) >= self._most:
+                self._say_full()
                 work()
                 return
             if self._runs[key] == WARM_UP:
@@ -120,6 +133,15 @@ class Graphs:
                 work()
                 return
         self._replays[key]()
+
+    def _say_full(self) -> None:
+        if not self._full:
+            self._full = True
+            logging.getLogger(__name__).warning(
+                "engine.graphs: %d shapes of batches are recorded, the most that are; steps of "
+                "other shapes run as usual",
+                self._most,
+            )
 
     def _give_up(self, reason: str) -> None:
         """What holds for one shape holds for all: from now on everything runs as usual."""

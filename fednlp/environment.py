@@ -76,8 +76,8 @@ def continue_environment(
             the number of clients trained at once are not those of every committed round.
     """
     now, completed = environment(experiment, kind), source.manifest.completed
-    made = [e for e in _recorded(source.path) if e["from_round"] <= completed]
-    changed = sorted({change for then in made for change in _changes(then, now)})
+    made = [e for e in recorded(source.path) if e["from_round"] <= completed]
+    changed = sorted({change for then in made for change in changes(then, now)})
     if changed and not allow_inexact:
         raise UserError(
             str(source.path),
@@ -92,18 +92,23 @@ def continue_environment(
 
 def environment_notes(folder: Path) -> list[str]:
     """What a reader of the result must know of the environments that its rounds were made in."""
-    first, *later = _recorded(folder)
-    changes = [
+    first, *later = recorded(folder)
+    told = [
         f"from round {entry['from_round']}: {', '.join(changed)}"
         for entry in later
-        if (changed := _changes(first, entry))
+        if (changed := changes(first, entry))
     ]
-    if not changes:
+    if not told:
         return []
-    return [f"inexact: continued under another environment ({'; '.join(changes)})"]
+    return [f"inexact: continued under another environment ({'; '.join(told)})"]
 
 
-def _recorded(folder: Path) -> list[dict[str, Any]]:
+def recorded(folder: Path) -> list[dict[str, Any]]:
+    """The environments that a run was made in, each with its first round.
+
+    Raises:
+        UserError: `environment.json` is missing or damaged.
+    """
     path = folder / FILE
     entries = read_json(path)
     try:
@@ -115,7 +120,7 @@ def _recorded(folder: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What differs of all that can change bits; what an entry does not name was off."""
     pairs = ((k, then.get(k) or None, now.get(k) or None) for k in _EXACT)
     return [f"{k} {then.get(k)} -> {now.get(k)}" for k, old, new in pairs if old != new]

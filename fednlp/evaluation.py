@@ -13,7 +13,7 @@ from fednlp.experiment import Experiment
 from fednlp.profile import EVALUATION, REST, clock
 from fednlp.random_streams import generator
 from fednlp.step import autocast
-from tasks.task import Scored
+from tasks.task import Scored, Task
 
 BOOTSTRAP_SAMPLES = 200
 WORTH_SHARING = 64  # examples, from which several processes score them
@@ -30,6 +30,17 @@ def predict(parts: Experiment, split: str, weights: Tensor, indices: np.ndarray)
             indices,
             parts.config.evaluation.tokens_per_batch,
         )
+
+
+def bootstrap_stderr(task: Task, scored: Scored) -> float:
+    """Standard error of the primary metric: bootstrap over examples, seeded."""
+    rng = generator(0, "bootstrap")
+    count = len(next(iter(scored.per_example.values())))
+    values = [
+        task.aggregate(scored, rng.integers(count, size=count))[task.primary_metric]
+        for _ in range(BOOTSTRAP_SAMPLES)
+    ]
+    return float(np.std(values, ddof=1))
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ class Evaluator:
         """Metrics of `weights` [P] on the whole official test split."""
         indices = np.arange(len(self.experiment.corpus.splits["test"]))
         predictions, scored = self.score("test", weights, indices)
-        return TestOutcome(predictions, scored, self.bootstrap_stderr(scored))
+        return TestOutcome(predictions, scored, bootstrap_stderr(self.experiment.task, scored))
 
     def score(self, split: str, weights: Tensor, indices: np.ndarray) -> tuple[list, Scored]:
         """Predictions and scores of `weights` [P] on examples `indices` [n] of a split."""
@@ -78,15 +89,6 @@ class Evaluator:
         """The primary metric over a subset (positions) of scored examples."""
         task = self.experiment.task
         return task.aggregate(scored, subset)[task.primary_metric]
-
-    def bootstrap_stderr(self, scored: Scored) -> float:
-        """Standard error of the primary metric: bootstrap over examples, seeded."""
-        rng = generator(0, "bootstrap")
-        count = len(next(iter(scored.per_example.values())))
-        values = [
-            self.primary(scored, rng.integers(count, size=count)) for _ in range(BOOTSTRAP_SAMPLES)
-        ]
-        return float(np.std(values, ddof=1))
 
     @cached_property
     def floor(self) -> dict[str, dict[str, float]]:

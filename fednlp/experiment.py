@@ -290,6 +290,8 @@ def check_components(config: RunConfig, where: str) -> None:
 
 def prepare_process(config: RunConfig) -> None:
     """Process-wide settings of a run: threads, determinism, quiet libraries."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    torch.set_num_threads(all_threads(config.engine))
+    threads = all_threads(config.engine)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # workers are no forks of this process
+    os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # of the tokenizers
+    torch.set_num_threads(threads)
     repeatable_kernels()

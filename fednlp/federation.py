@@ -18,6 +18,7 @@ from fednlp.journal import Journal
 from fednlp.profile import AGGREGATION, clock
 from fednlp.progress import Progress
 from fednlp.random_streams import torch_generator
+from fednlp.remarks import remarks
 from fednlp.results.run_folder import RunFolder
 from fednlp.together.runner import TogetherRunner
 
@@ -35,8 +36,8 @@ class Federation:
             experiment.config.rounds,
         )
         together = experiment.together
-        if together.problem:
-            progress.message(together.problem)
+        for remark in remarks(experiment, runner.trainer):
+            progress.message(remark)
         self.engine = LocalEngine(
             runner,
             self._load_client,
@@ -48,14 +49,14 @@ class Federation:
         share = self.sampler.sizes
         self.population_weight = sum(self.method.weight(int(n)) for n in share)
 
-    def run(self) -> None:
-        """Runs the rounds that the folder does not have yet."""
+    def run(self, until: int | None = None) -> None:
+        """Runs the rounds that the folder does not have yet, all or up to round `until`."""
         config = self.experiment.config
         journal = Journal(
             self.experiment, self.folder, config.rounds, config.evaluation.every, self.progress
         )
         weights, server = self._restore()
-        for round in range(self.folder.manifest.completed, config.rounds):
+        for round in range(self.folder.manifest.completed, until or config.rounds):
             cohort = self.cohort(round)
             self.progress.round(round, len(cohort))
             outcome = self.engine.run_round(

@@ -4,8 +4,10 @@ A client touches a few thousand of a vocabulary's rows, yet the dense embedding 
 clipping and optimizer pass over all of them at every step. For one participation the table is
 replaced by its occurring rows. The others have gradient zero and no optimizer state, so all that
 could happen to them is weight decay, which is applied in closed form at the end:
-w <- w prod_t (1 - rate_t decay). Without clipping and decay the result is the same bit for bit;
-with them up to the rounding of one norm and one product.
+w <- w prod_t (1 - rate_t decay). Without clipping and decay the result is the same bit for bit, if
+rows fill whole vector registers (a multiple of 16 elements, as in common models): a fused optimizer
+rounds the elements that are left over in another way. Otherwise it is the same up to that rounding,
+and that of one norm and one product.
 """
 
 from __future__ import annotations
@@ -88,8 +90,8 @@ def restricted_table(
 ) -> nn.Embedding | None:
     """The word embedding, where it can be restricted and is large enough to pay.
 
-    It leads the flat vector, is trained, and no other layer shares it; the optimizer leaves a row
-    alone whose gradient was always zero.
+    It leads the flat vector, so it is trained, and no other layer shares it; the optimizer leaves a
+    row alone whose gradient was always zero.
     """
     if settings.optimizer == "sgd" and settings.momentum and settings.weight_decay:
         return None
@@ -104,7 +106,7 @@ def restricted_table(
     owners = [p for m in module.modules() for p in m.parameters(recurse=False)]
     shared = sum(p is embedding.weight for p in owners) != 1
     leads = embedding.weight.data_ptr() == model.weights.data_ptr()
-    return None if shared or not leads or not embedding.weight.requires_grad else embedding
+    return None if shared or not leads else embedding
 
 
 def restrict(

@@ -62,7 +62,7 @@ def plan(experiment: Experiment) -> Plan:
     central = reference.per_point * reference.points if reference else 0.0
     full, rest = divmod(round(central), len(experiment.union))
     central_steps = full * math.ceil(len(experiment.union) / size) + math.ceil(rest / size)
-    upload, passes = _upload(experiment, method, server)
+    upload, passes = upload_size(experiment, method, server)
     steps, examples = passes * steps, passes * examples
     state = payload_bytes(method.init_client(vector, PLACE))
     expected = _expected_participants(sampler.probability, config.rounds)
@@ -91,7 +91,7 @@ def plan(experiment: Experiment) -> Plan:
     )
 
 
-def _upload(experiment: Experiment, method: Hooks, server: State) -> tuple[int, int]:
+def upload_size(experiment: Experiment, method: Hooks, server: State) -> tuple[int, int]:
     """Bytes of one upload and passes over the data, from a participation that trains nothing."""
     passes = 0
 

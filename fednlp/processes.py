@@ -9,6 +9,8 @@ every client with one, whether there is work enough for several processes or not
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -69,8 +71,9 @@ def _operations(experiment: Experiment) -> float:
 
 
 def _free_memory() -> int:
-    """Bytes, where the system tells; else what does not limit."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return 2**62
+    """Bytes that processes can have, where the system tells; else what does not limit."""
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    return 2**62

@@ -45,7 +45,7 @@ class TorchRandomState:
     """The state of a device's default generator (dropout draws from it) while one client trains."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self._default = _default_generator(device)
+        self._default = default_generator(device)
         # not torch.manual_seed, which imports a compiler at its first call
         self.state = torch.Generator(device).manual_seed(seed).get_state()
 
@@ -61,7 +61,8 @@ class TorchRandomState:
             self._default.set_state(before)
 
 
-def _default_generator(device: torch.device) -> torch.Generator:
+def default_generator(device: torch.device) -> torch.Generator:
+    """What draws on a device where no generator is named, as dropout does."""
     if device.type != "cuda":
         return torch.default_generator
     torch.cuda.init()

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fednlp.config import ClientConfig
 from fednlp.cuda_graphs import Graphs
 from fednlp.profile import ALGORITHM, DATA, FORWARD_BACKWARD, OPTIMIZER, clock
 from fednlp.step import (
@@ -72,12 +73,7 @@ class StaticSteps:
         return self
 
     def shaped(self, planned: PlannedBatch) -> PlannedBatch:
-        """With rows up to a quarter of a batch, or an eighth of a batch by tokens."""
-        settings, count = self.trainer.settings, len(planned.rows)
-        step = settings.batch_size // 4
-        if settings.batch_tokens is not None:
-            step = 2 ** (count.bit_length() - 1) // 8
-        wanted = -(-count // max(1, step)) * max(1, step)
+        wanted = few_counts(len(planned.rows), self.trainer.settings)
         width = planned.length + planned.target_length
         return planned if wanted * width > TOKENS_PER_PASS else planned.with_rows(wanted)
 
@@ -161,3 +157,11 @@ class StaticSteps:
 
     def _state(self, leaf: Tensor) -> dict[str, Tensor]:
         return self.optimizer.state[leaf]
+
+
+def few_counts(count: int, settings: ClientConfig) -> int:
+    """Rows of a batch, up to a quarter of a full one, or an eighth of a batch by tokens."""
+    step = settings.batch_size // 4
+    if settings.batch_tokens is not None:
+        step = 2 ** (count.bit_length() - 1) // 8
+    return -(-count // max(1, step)) * max(1, step)

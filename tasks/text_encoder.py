@@ -7,7 +7,9 @@ that spells a special token stays text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 _CHUNK = 1024  # texts per call: bounds the memory of the library's own objects
+_CHARACTERS = 8  # per token that is kept, read at first; a text of longer words is read whole
+_MARGIN = 16  # tokens before the cut that are not trusted, whatever a normalizer does at an end
+_BETWEEN_WORDS = re.compile("(?<=[0-9A-Za-z]) (?=[0-9A-Za-z])")
 
 
 class TextEncoder:
@@ -61,8 +66,8 @@ class TextEncoder:
 
     def rows(self, texts: Sequence[str], max_length: int) -> Ragged:
         """Token ids of every text between prefix and suffix, the text cut to fit `max_length`."""
-        ids = self.texts(texts)
         room = max_length - len(self.prefix) - len(self.suffix)
+        ids = self._openings(texts, room)
         head, tail = (Part.constant(part, len(ids)) for part in (self.prefix, self.suffix))
         return side_by_side([head, Part.heads(ids, room), tail])
 
@@ -93,9 +98,43 @@ class TextEncoder:
 
         return Ragged.of(e.ids or [self.unknown_id] for e in self._encode(encode, words))
 
+    def _openings(self, texts: Sequence[str], room: int) -> Ragged:
+        """Token ids whose first `room` per text are those of the whole text.
+
+        Few texts need to be read to their end for that: where a tokenizer works word by word, the
+        tokens of a text cut between two words are the first ones of the whole text.
+        """
+        if not self._by_words:
+            return self.texts(texts)
+        enough = room + _MARGIN
+        read = [_opening(text, _CHARACTERS * enough) for text in texts]
+        ids = [e.ids for e in self._encode(self.backend.encode_batch_fast, read)]
+        short = [k for k, own in enumerate(ids) if len(own) < enough and read[k] is not texts[k]]
+        whole = self._encode(self.backend.encode_batch_fast, [texts[k] for k in short])
+        for k, encoding in zip(short, whole, strict=True):
+            ids[k] = encoding.ids
+        return Ragged.of(ids)
+
+    @cached_property
+    def _by_words(self) -> bool:
+        """Whether no token reaches over a space between two words."""
+        backend = self.backend
+        if backend.pre_tokenizer is None:
+            return False
+        words = "a b" if backend.normalizer is None else backend.normalizer.normalize_str("a b")
+        added = backend.get_added_tokens_decoder().values()
+        apart = len(backend.pre_tokenizer.pre_tokenize_str(words)) > 1
+        return apart and not any(" " in token.content for token in added)
+
     def _encode(self, encode: Any, texts: Sequence[str]) -> Iterator[Any]:
         for begin in range(0, len(texts), _CHUNK):
             yield from encode(texts[begin : begin + _CHUNK], add_special_tokens=False)
+
+
+def _opening(text: str, least: int) -> str:
+    """The text up to the first end of a word after `least` characters, or all of it."""
+    end = _BETWEEN_WORDS.search(text, least)
+    return text if end is None else text[: end.start()]
 
 
 def _plain_copy(backend: Tokenizer) -> Tokenizer:

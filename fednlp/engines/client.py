@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from algorithms.algorithm import Client, ClientOptimizer, Correction, State, Trained
@@ -144,7 +145,8 @@ class ClientRunner:
                 stream=f" {passes}" if passes else "",
             )
             passes += 1
-            learned = learn(Asked(course, start, self.method.checked(correct, place)))
+            with torch.enable_grad():  # a hook may stand in torch.no_grad()
+                learned = learn(Asked(course, start, self.method.checked(correct, place)))
             work += learned.work
             rates = learned.rates
             return Trained(learned.weights, len(rates), sum(rates), rates)

@@ -183,12 +183,21 @@ _crew: Crew | None = None
 
 
 def crew(count: int) -> Crew:
-    """The workers of this process, started if there are none, others or dead ones."""
+    """The workers of this process, started if there are none, others or dead ones.
+
+    Raises:
+        UserError: they cannot be started.
+    """
     global _crew
     if _crew is None or not _crew.usable(count):
         if _crew is not None:
             _crew.close()
-        _crew = Crew(count)
+        try:
+            _crew = Crew(count)
+        except OSError as error:
+            found = f"worker processes cannot be started ({error.strerror or error})"
+            fix = "a shorter TMPDIR that can be written to, or engine.workers: 1"
+            raise UserError("engine.workers", found, fix=fix) from None
     return _crew
 
 

@@ -35,6 +35,7 @@ from fednlp.evaluation import predict
 from fednlp.experiment import Experiment, token_settings
 from fednlp.flat_model import FlatModel
 from fednlp.hooks import Hooks
+from fednlp.processes import repeatable_kernels
 from fednlp.profile import EVALUATION, SET_UP, clock
 from fednlp.together.runner import TogetherRunner
 from tasks import TASKS
@@ -46,6 +47,7 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         os.environ.update(setup.variables)
+        repeatable_kernels()
         torch.set_num_threads(setup.threads)
         clock.running = False
         if setup.profiled:

@@ -118,14 +118,13 @@ def pair_row(
     return row
 
 
-def example_words(pair: Comparison, examples: ExampleDifference) -> str:
-    """The paired bootstrap over test examples as a sentence."""
-    what = f"{pair.first} minus {pair.second}: {examples.difference:+.3f}"
-    over = f"over {examples.examples} test examples, the trained models as they are"
+def example_words(examples: ExampleDifference) -> str:
+    """The paired bootstrap over test examples, told below the pair that it is of."""
+    what = f"over {examples.examples} test examples, the models as they are"
     if examples.interval is None:
-        return f"{what} {over}; no interval"
+        return f"{what}: {examples.difference:+.3f}, no interval"
     ends = interval(examples.interval)
-    return f"{what} {ends} {over} ({p_value('bootstrap', examples.p)})"
+    return f"{what}: {examples.difference:+.3f} {ends} ({p_value('bootstrap', examples.p)})"
 
 
 def pairs_text(
@@ -145,5 +144,5 @@ def pairs_text(
             lines += [*([""] if lines else []), f"{contest.benchmark}:", ""]
         lines.append(f"- {pair.words}")
         if examples:
-            lines.append(f"  - {example_words(pair, examples)}")
+            lines.append(f"  - {example_words(examples)}")
     return "\n".join(lines) + "\n"

@@ -15,8 +15,12 @@ from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
+
 from fednlp.results.files import START_AGAIN
 from fednlp.results.load import FinishedRun
+from fednlp.statistics.summary import t_interval
+from fednlp.statistics.values import all_equal
 from partitioners import PARTITIONERS
 
 SHARES = (0.90, 0.95, 0.99)
@@ -27,7 +31,10 @@ HASHES = ("partition", "algorithm_source")  # of an identity, the first to tell 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with the half-width of its 95 % t-interval; None with one seed."""
+    """A mean over seeds with the half-width of its 95 % t-interval.
+
+    half_width: None with one seed, or where all seeds gave the same value.
+    """
 
     mean: float
     half_width: float | None
@@ -35,13 +42,10 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Estimate:
-        count = len(values)
-        if count < 2:
-            return cls(values[0], None, count)
-        from scipy.stats import t
-
-        width = t.ppf(0.975, count - 1) * stdev(values) / math.sqrt(count)
-        return cls(mean(values), float(width), count)
+        count, center = len(values), mean(values)
+        if count < 2 or all_equal(np.asarray(values)):
+            return cls(center, None, count)
+        return cls(center, t_interval(center, stdev(values), count)[1] - center, count)
 
     def __str__(self) -> str:
         if self.half_width is None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 1
+SUMMED = ("config.yaml", "environment.json", "clients.csv", "predictions.parquet")
 
 
 class Record(BaseModel):
@@ -126,6 +127,7 @@ class Result(Record):
     clients: ClientScores | None = None
     costs: Costs
     notes: list[str] = Field(default_factory=list)
+    files: dict[str, str] = Field(default_factory=dict)  # name -> SHA-256, of `SUMMED`
     checksum: str | None = None  # of all the others; every file has it
 
     def as_json(self) -> bytes:

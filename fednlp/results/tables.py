@@ -184,6 +184,8 @@ def footnotes(gaps: list[Gap]) -> list[str]:
             )
     if any(len(g.seeds) == 1 for g in gaps):
         notes.append("One seed: there is no interval.")
+    if any(len(g.seeds) > 1 and g.gap.half_width is None for g in gaps):
+        notes.append("Equal in all seeds: there is no interval.")
     if any(1 < len(g.seeds) < 6 for g in gaps):
         notes.append("Below six seeds no significance is claimed.")
     if not all(g.tuned for g in gaps):

@@ -23,18 +23,23 @@ class JointBatch:
     batch: int  # B
 
 
-def joint(batches: Sequence[PlannedBatch], most_tokens: int) -> list[JointBatch]:
-    """One batch of each client together, in passes of at most `most_tokens` or a row per client."""
+def joint(
+    batches: Sequence[PlannedBatch], most_tokens: int, shape: tuple[int, int]
+) -> list[JointBatch]:
+    """One batch of each client together, in passes of at most `most_tokens` or a row per client.
+
+    shape: clients, and rows of each; what the batches do not fill weighs nothing.
+    """
     length = max(batch.length for batch in batches)
     target_length = max(batch.target_length for batch in batches)
-    count = max(len(batch.rows) for batch in batches)
-    rows = np.empty((len(batches), count), np.int64)
-    share = np.zeros((len(batches), count), np.float32)
+    clients, count = shape
+    rows = np.full(shape, batches[0].rows[0], np.int64)
+    share = np.zeros(shape, np.float32)
     for k, batch in enumerate(batches):
         own = len(batch.rows)
         rows[k, :own], rows[k, own:] = batch.rows, batch.rows[0]
         share[k, :own] = 1.0 / batch.examples
-    most = max(1, most_tokens // (len(batches) * max(length + target_length, 1)))
+    most = max(1, most_tokens // (clients * max(length + target_length, 1)))
     passes = []
     for begin in range(0, count, most):
         part = rows[:, begin : begin + most]

@@ -1,8 +1,8 @@
 """How many clients are trained at once.
 
 On a CPU it pays where a step is so small that calling its operations costs as much as their
-arithmetic: `benchmarks/together.py` shows it, and the limits below stay well inside. On a GPU one
-client of a small batch leaves the device idle, and memory is the limit.
+arithmetic: `benchmarks/simulation_rows/together.py` shows it, and the limits below stay well
+inside. On a GPU one client of a small batch leaves the device idle, and memory is the limit.
 """
 
 from __future__ import annotations
@@ -67,8 +67,10 @@ def automatic(trainer: LocalTrainer, cohort: int) -> int:
 
 
 def tokens_of_a_step(trainer: LocalTrainer) -> float:
-    """Tokens of an average batch, without padding."""
+    """Tokens of an average batch, without padding; at most, where a batch is a budget of them."""
     store = trainer.store
+    if trainer.settings.batch_tokens is not None:
+        return trainer.settings.batch_tokens
     total = float(store.row_lengths.sum())
     if store.target_lengths is not None:
         total += float(store.target_lengths.sum())

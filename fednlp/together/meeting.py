@@ -1,96 +1,60 @@
 """Clients of a method that are trained together although each is written for itself.
 
-`local_update` calls `client.train` somewhere in its middle. Every client runs in a thread of its
+`local_update` calls `client.train` somewhere in its middle. Every client runs in a coroutine of its
 own up to that call and waits there; when all wait, what they ask for is done at once and they go
-on. Only one thread runs at any time, so nothing here is concurrent.
+on. Greenlets switch in the middle of a call for a microsecond or two; threads that hand over to
+each other took a hundred per client.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from contextlib import suppress
+from typing import Any
+
+from greenlet import getcurrent, greenlet
 
 from fednlp.engines.client import Asked, Learned, Upload
-from fednlp.together.trainer import CorrectionFailed
+from fednlp.together.steps import CorrectionFailed
 
 Work = Callable[[Callable[[Asked], Learned]], Upload]  # is given what does its trainings
 TrainAll = Callable[[Sequence[Asked]], Sequence[Learned]]
 
 
-class _Dismissed(BaseException):
-    """Ends a thread that nobody waits for any more."""
-
-
-class Member:
-    """One client. asked: the training that it waits for. error: what it ended with."""
-
-    def __init__(self, work: Work, threads: ThreadPoolExecutor) -> None:
-        self.asked: Asked | None = None
-        self.error: BaseException | None = None
-        self.upload: Upload | None = None
-        self._answer: Learned | BaseException | None = None
-        self._work, self._go, self._rest = work, Lock(), Lock()
-        self._go.acquire()  # each is held but when its side may go on
-        self._rest.acquire()
-        threads.submit(self._run)
-
-    def resume(self, answer: Learned | BaseException | None = None) -> None:
-        """Runs it until it asks or ends. answer: what it asked for, or what `train` raises."""
-        self._answer, self.asked = answer, None
-        self._go.release()
-        self._rest.acquire()
-
-    def dismiss(self) -> None:
-        if self.asked is not None:
-            self.resume(_Dismissed())
-
-    def _run(self) -> None:
-        self._go.acquire()
-        try:
-            self.upload = self._work(self._ask)
-        except BaseException as error:
-            self.error = error
-        finally:
-            self._rest.release()
-
-    def _ask(self, asked: Asked) -> Learned:
-        self.asked = asked
-        self._rest.release()
-        self._go.acquire()
-        if isinstance(self._answer, BaseException):
-            raise self._answer
-        assert self._answer is not None
-        return self._answer
-
-
-def meet(works: Sequence[Work], train_all: TrainAll, threads: ThreadPoolExecutor) -> list[Upload]:
+def meet(works: Sequence[Work], train_all: TrainAll) -> list[Upload]:
     """The uploads of all clients, in their order.
 
-    threads: one for each client. Raises what the first client to fail raised.
+    Raises what the first client to fail raised; the others end where they wait.
     """
-    members = [Member(work, threads) for work in works]
+    caller = getcurrent()  # what a client raises, it raises here
+    members = [greenlet(work, caller) for work in works]
+    uploads: dict[greenlet, Upload] = {}
+    waiting: dict[greenlet, Asked] = {}
+
+    def note(member: greenlet, said: Any) -> None:
+        if member.dead:
+            uploads[member] = said
+        else:
+            waiting[member] = said
+
     try:
         for member in members:
-            _go_on(member)
-        while waiting := [member for member in members if member.asked is not None]:
-            asked = [member.asked for member in waiting if member.asked is not None]
+            note(member, member.switch(caller.switch))
+        while waiting:
+            asked, waiting = waiting, {}
             try:
-                learned = train_all(asked)
+                learned = train_all(list(asked.values()))
             except CorrectionFailed as failed:
-                culprit = waiting[[a is failed.asked for a in asked].index(True)]
-                assert failed.__cause__ is not None
-                _go_on(culprit, failed.__cause__)
-                raise failed.__cause__ from None  # it was swallowed
-            for member, answer in zip(waiting, learned, strict=True):
-                _go_on(member, answer)
+                cause = failed.__cause__
+                assert cause is not None
+                (culprit,) = (m for m, its in asked.items() if its is failed.asked)
+                culprit.throw(type(cause), cause, cause.__traceback__)
+                raise cause from None  # it was swallowed
+            for member, answer in zip(asked, learned, strict=True):
+                note(member, member.switch(answer))
     finally:
         for member in members:
-            member.dismiss()
-    return [member.upload for member in members if member.upload is not None]
-
-
-def _go_on(member: Member, answer: Learned | BaseException | None = None) -> None:
-    member.resume(answer)
-    if member.error is not None:
-        raise member.error
+            if member:  # begun and not ended
+                with suppress(Exception):  # what it raises on its way out hides no other error
+                    member.throw()
+    return [uploads[member] for member in members]

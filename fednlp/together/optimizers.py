@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,9 +33,9 @@ class RowsOptimizer:
         for group in self._groups:
             group.begin()
 
-    def step(self, rates: Sequence[float]) -> None:
-        """One step of the first rows, each at its own rate."""
-        clients = defaultdict(list)
+    def step(self, rates: Sequence[float | Tensor]) -> None:
+        """One step of the first rows, each at its own rate; rows of the same one go together."""
+        clients: dict[float | Tensor, list[int]] = defaultdict(list)
         for client, rate in enumerate(rates):
             clients[rate].append(client)
         for group in self._groups:
@@ -60,7 +61,7 @@ class _AdamW(_Group):
     def begin(self) -> None:
         torch._foreach_zero_([*self.first, *self.second, *self.steps])
 
-    def step(self, rate: float, chosen: list[int]) -> None:
+    def step(self, rate: float | Tensor, chosen: list[int]) -> None:
         values = (self.weights, self.gradients, self.first, self.second, self.steps)
         weights, gradients, first, second, steps = ([v[k] for k in chosen] for v in values)
         adamw(
@@ -82,15 +83,20 @@ class _AdamW(_Group):
 
 
 class _SGD(_Group):
-    def begin(self) -> None:
-        self.buffers: list[Tensor | None] = [None] * len(self.weights)
+    def __init__(self, rows: ModelRows, part: slice, decay: float, momentum: float) -> None:
+        super().__init__(rows, part, decay, momentum)
+        # one of zeros becomes the gradient, as torch's first one is
+        self.buffers = [torch.zeros_like(w) for w in self.weights] if momentum else []
 
-    def step(self, rate: float, chosen: list[int]) -> None:
-        buffers = [self.buffers[k] for k in chosen]
+    def begin(self) -> None:
+        if self.buffers:
+            torch._foreach_zero_(self.buffers)
+
+    def step(self, rate: Any, chosen: list[int]) -> None:
         sgd(
             [self.weights[k] for k in chosen],
             [self.gradients[k] for k in chosen],
-            buffers,
+            [self.buffers[k] if self.buffers else None for k in chosen],
             fused=True,
             weight_decay=self.decay,
             momentum=self.momentum,
@@ -99,5 +105,3 @@ class _SGD(_Group):
             nesterov=False,
             maximize=False,
         )
-        for client, buffer in zip(chosen, buffers, strict=True):
-            self.buffers[client] = buffer

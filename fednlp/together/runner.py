@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -37,10 +36,6 @@ class TogetherRunner:
 
     runner: ClientRunner
     trainer: TogetherTrainer
-    _threads: ThreadPoolExecutor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._threads = ThreadPoolExecutor(self.clients)
 
     @property
     def clients(self) -> int:
@@ -76,7 +71,7 @@ class TogetherRunner:
             partial(self.runner.run_by, sent=sent, assignment=assignment, state=state)
             for assignment, state in zip(assignments, states, strict=True)
         ]
-        uploads = meet(works, self.trainer.train, self._threads)
+        uploads = meet(works, self.trainer.train)
         for upload in uploads:  # a client waits for the others, so its own time says nothing
             upload.seconds = (time.perf_counter() - began) / len(uploads)
         return uploads

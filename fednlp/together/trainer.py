@@ -17,23 +17,15 @@ from torch import Tensor
 
 from fednlp.engines.client import Asked, Learned
 from fednlp.local_training import LocalTrainer, Work
-from fednlp.profile import ALGORITHM, DATA, FORWARD_BACKWARD, OPTIMIZER, SET_UP, clock
+from fednlp.profile import ALGORITHM, OPTIMIZER, SET_UP, clock
 from fednlp.random_streams import TorchRandomState, integer_seed
-from fednlp.step import TOKENS_PER_PASS, apply, autocast
-from fednlp.together.batches import JointBatch, joint, padded_tokens
+from fednlp.step import TOKENS_PER_PASS
+from fednlp.together.batches import joint
 from fednlp.together.module import NotTogether, clients_module
-from fednlp.together.optimizers import RowsOptimizer
 from fednlp.together.rows import ModelRows
-from tasks.batches import PlannedBatch, evaluation_plan
+from fednlp.together.steps import JointSteps
+from tasks.batches import evaluation_plan
 from tasks.task import evaluating
-
-
-class CorrectionFailed(Exception):
-    """The correction of one of the trainings raised; that is the cause."""
-
-    def __init__(self, asked: Asked) -> None:
-        super().__init__()
-        self.asked = asked
 
 
 class TogetherTrainer:
@@ -48,9 +40,7 @@ class TogetherTrainer:
         self.trainer = trainer
         self.rows = ModelRows(trainer.model, clients)
         self.module = clients_module(trainer.model, self.rows)
-        self._optimizer = RowsOptimizer(self.rows, trainer.model.decayed, trainer.settings)
-        self._losses = torch.zeros(clients, device=trainer.model.device)  # over examples
-        self._corrections = torch.zeros_like(self._losses)
+        self.steps = JointSteps(trainer, self.rows, self.module)
         self._check()
 
     def _check(self) -> None:
@@ -67,7 +57,7 @@ class TogetherTrainer:
                     model.load(rows.weights[k])
                     expected.append(task.row_loss(model.module, task.collate(store, one)))
                 rows.active = count
-                (part,) = joint([one] * count, TOKENS_PER_PASS)
+                (part,) = joint([one] * count, TOKENS_PER_PASS, (count, len(one.rows)))
                 rows.batch = part.batch
                 found = task.row_loss(self.module, task.collate(store, part.planned))
         except (RuntimeError, ValueError) as error:
@@ -87,78 +77,33 @@ class TogetherTrainer:
 
     def _train(self, asked: list[Asked]) -> list[Learned]:
         """asked: the longest first."""
-        trainer, rows, count = self.trainer, self.rows, len(asked)
+        trainer, rows = self.trainer, self.rows
         clock.lap(ALGORITHM)
         for k, one in enumerate(asked):
             rows.weights[k] = one.start
         clock.lap(SET_UP)
-        self._optimizer.begin()
+        self.steps.begin()
         clock.lap(OPTIMIZER)  # as one by one, where the first step makes the moments
         work = [Work() for _ in asked]
         rates: list[list[float]] = [[] for _ in asked]
+        ends: list[Tensor] = [torch.empty(0)] * len(asked)
         plans = [one.course.batches() for one in asked]
-        self._losses.zero_()
-        self._corrections.zero_()
         first = asked[0].course
         seed = integer_seed(trainer.seed, f"dropout{first.stream}", *first.coordinates)
         clock.lap(SET_UP)
-        with TorchRandomState(seed, trainer.model.device).active():
+        with TorchRandomState(seed, trainer.model.device).active(), self.steps.active():
             for step in range(first.steps):
                 active = [one for one in asked if one.course.steps > step]
                 batches = [next(plan) for plan in plans[: len(active)]]
                 applied = [one.course.rate(step) for one in active]
-                padded = self._step(active, batches, applied)
+                padded = self.steps.take(active, batches, applied)
                 for k, batch in enumerate(batches):
                     rates[k].append(applied[k])
                     work[k] += Work(batch.examples, 1, batch.real_tokens, padded)
-        losses, corrections = self._losses.tolist(), self._corrections.tolist()
+                    if active[k].course.steps == step + 1:
+                        ends[k] = rows.weights[k].clone()
+        losses, corrections = self.steps.sums()
         for k, done in enumerate(work):
             done.loss_sum, done.correction_sum = losses[k], corrections[k]
-        learned = [Learned(rows.weights[k].clone(), tuple(rates[k]), work[k]) for k in range(count)]
         clock.lap(SET_UP)
-        return learned
-
-    def _step(self, active: list[Asked], batches: list[PlannedBatch], rates: list[float]) -> int:
-        """One step of the first clients; returns the padded tokens of each."""
-        rows, settings, count = self.rows, self.trainer.settings, len(active)
-        gradient = rows.gradient[:count]
-        clock.lap(DATA)
-        gradient.zero_()
-        clock.lap(OPTIMIZER)
-        rows.active = count
-        passes = joint(batches, TOKENS_PER_PASS)
-        examples = torch.tensor([float(b.examples) for b in batches], device=gradient.device)
-        for part in passes:
-            means = self._means(part)
-            means.sum().backward()
-            self._losses[:count] += means.detach() * examples
-            clock.lap(FORWARD_BACKWARD)
-        for k, one in enumerate(active):
-            if one.correct is not None:
-                try:
-                    self._corrections[k] += apply(one.correct, gradient[k], rows.weights[k])
-                except BaseException as error:
-                    raise CorrectionFailed(one) from error
-        clock.lap(ALGORITHM)
-        if settings.clip_norm is not None:
-            clip_(gradient, settings.clip_norm)
-        self._optimizer.step(rates)
-        clock.lap(OPTIMIZER)
-        return padded_tokens(passes)
-
-    def _means(self, part: JointBatch) -> Tensor:
-        """The mean loss of every client's examples: [active]."""
-        trainer, rows = self.trainer, self.rows
-        rows.batch = part.batch
-        batch = trainer.task.collate(trainer.store, part.planned)
-        share = torch.from_numpy(part.share).to(batch.row_weight.device)
-        clock.lap(DATA)
-        with autocast(trainer.precision, trainer.model.device):
-            losses = trainer.task.row_loss(self.module, batch)
-        return (losses * (batch.row_weight * share)).view(rows.active, -1).sum(1)
-
-
-def clip_(gradient: Tensor, most: float) -> None:
-    """`torch.nn.utils.clip_grad_norm_` for every row of gradient [K, P]."""
-    norms = torch.linalg.vector_norm(gradient, dim=1)
-    gradient.mul_((most / (norms + 1e-6)).clamp(max=1.0).unsqueeze(1))
+        return [Learned(ends[k], tuple(rates[k]), done) for k, done in enumerate(work)]

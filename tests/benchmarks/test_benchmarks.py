@@ -22,7 +22,6 @@ def cache(tmp_path_factory):
     [
         ("overhead", ["tiny, no clipping", "tiny, clipping"]),
         ("usual_way", ["the usual way", "fused optimizer", "the harness", "Clients with sgd"]),
-        ("together", ["| tiny, length 32 |", "| K = 4 |"]),
         ("memory", ["| 4 |", "| 20 |"]),
         ("partition_speed", ["| dirichlet, 1,000 classes, 1,000 clients |", "of the last decade"]),
         ("scale", ["| read and check |", "| one round |", "250 clients"]),

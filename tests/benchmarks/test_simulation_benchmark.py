@@ -35,6 +35,7 @@ def test_without_peers_it_shows_ours_and_says_who_is_missing(tmp_path):
         "| the usual way |",
         "| ours, again |",
         "| 2 workers, 1 thread each |",
+        "| tiny, length 32 |",
         "| all beside arithmetic |",
     ):
         assert row in done.stdout

@@ -35,6 +35,7 @@ DATASETS = {
     "seq2seq": "synthetic_headlines",
 }
 TIMINGS = {"device_seconds", "evaluation_seconds", "wall_seconds", "peak_memory_bytes", "checksum"}
+TIMINGS |= {"files"}  # sums of files, some of which say how many workers there were
 
 
 def run(config, out: Path) -> FinishedRun:

@@ -100,10 +100,16 @@ def trainer_of(
     frozen: int = 0,
     lora: bool = False,
     precision: str = "fp32",
+    module: Any = None,
+    store: TokenStore | None = None,
     **client: Any,
 ) -> tuple[LocalTrainer, Tensor]:
-    """A trainer on 60 examples, and the weights [P] that it starts from."""
-    module = module_of(task, dropout)
+    """A trainer on 60 examples, and the weights [P] that it starts from.
+
+    module, store: instead of `module_of` and `store_of` the task.
+    """
+    module = module_of(task, dropout) if module is None else module
+    store = store_of(task) if store is None else store
     if frozen:
         freeze(module, embeddings=True, layers=frozen)
     if lora:
@@ -118,9 +124,7 @@ def trainer_of(
     model = FlatModel(module, device)
     made = TASKS[task](CLASSES.get(task, []), TokenSettings(LONGEST, 4, 8))
     settings = ClientConfig(**{"batch_size": 8, "epochs": 2, **client})
-    trainer = LocalTrainer(
-        model, made, store_of(task).to(device), settings, 0, precision, steps=steps
-    )
+    trainer = LocalTrainer(model, made, store.to(device), settings, 0, precision, steps=steps)
     return trainer, model.weights.clone()
 
 

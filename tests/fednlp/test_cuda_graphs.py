@@ -2,37 +2,23 @@
 
 import logging
 import warnings
-from contextlib import nullcontext
 
 import pytest
 import torch
+from fake_recorder import FakeRecorder
 from step_cases import CLIENTS, by_algorithm, trained, trainer_of
 
 from fednlp.cuda_graphs import WARM_UP, Graphs, Recorder
+from fednlp.processes import repeatable_kernels
 from fednlp.static_step import StaticSteps
 from tasks import TASKS
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-class FakeRecorder:
-    """Replays by running the work; `fails` and `waiting` are what the tests wish for."""
-
-    def __init__(self, fails=False, waiting=""):
-        self.fails, self.waiting, self.recorded = fails, waiting, []
-
-    def active(self):
-        return nullcontext()
-
-    def waits(self, work):
-        work()
-        return self.waiting
-
-    def record(self, work):
-        if self.fails:
-            raise RuntimeError("no room\nfor a graph")
-        self.recorded.append(work)
-        return work
+@pytest.fixture(autouse=True, scope="module")
+def as_in_a_run():
+    repeatable_kernels()
 
 
 def test_work_runs_once_per_call_and_is_recorded_when_warm():
@@ -45,13 +31,16 @@ def test_work_runs_once_per_call_and_is_recorded_when_warm():
     assert len(recorder.recorded) == 1
 
 
-def test_no_more_graphs_than_the_most():
+def test_no_more_graphs_than_the_most(caplog):
     recorder, done = FakeRecorder(), []
     graphs = Graphs(recorder, most=2)
-    for _ in range(5):
-        for key in "abc":
-            graphs.run(key, lambda key=key: done.append(key))
-    assert done == list("abc" * 5) and len(graphs) == 2
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            for key in "abcd":
+                graphs.run(key, lambda key=key: done.append(key))
+    assert done == list("abcd" * 5) and len(graphs) == 2
+    (record,) = caplog.records
+    assert "2 shapes of batches are recorded, the most that are" in record.getMessage()
 
 
 @pytest.mark.parametrize(
@@ -195,7 +184,7 @@ def test_no_step_waits_for_the_gpu():
     trainer, start = on_gpu("graphs", dropout=0.1, **ADAMW)
     participation = trainer.participate(CLIENTS[2], start, round=0, client=0)
     with participation.random_state.active(), participation.steps.active():
-        batches = list(participation._batches(participation.budget))
+        batches = list(participation._batches(participation.course.budget))
         torch.cuda.set_sync_debug_mode("error")
         try:
             participation.steps.run(batches)

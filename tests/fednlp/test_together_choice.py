@@ -27,6 +27,8 @@ MANY = {"partition.clients": 8, "sampling.clients_per_round": 6}
         ({"model.name": "mini"}, 1),
         ({"precision": "bf16"}, 1),
         ({"client.batch_size": 96}, 1),
+        ({"client.batch_tokens": 400}, 8),
+        ({"client.batch_tokens": 2_000}, 1),
         ({"engine.together": 1}, 1),
         ({"engine.together": 4, "model.name": "mini"}, 4),
         ({"engine.together": 100}, 64),

@@ -13,7 +13,7 @@ from fednlp.together.batches import joint, padded_tokens
 from fednlp.together.module import clients_module
 from fednlp.together.optimizers import RowsOptimizer
 from fednlp.together.rows import ModelRows
-from fednlp.together.trainer import clip_
+from fednlp.together.steps import clip_
 from tasks.batches import PlannedBatch
 
 CLIENTS = 3
@@ -136,13 +136,20 @@ def planned(rows: list[int], examples: int, length: int, target: int = 0) -> Pla
 
 def test_joint_batches_count_every_row_once():
     batches = [planned([4, 5, 6], 2, 16, 8), planned([9], 1, 24)]
-    (whole,) = joint(batches, 10**6)
+    (whole,) = joint(batches, 10**6, (2, 3))
     assert whole.planned.rows.tolist() == [4, 5, 6, 9, 9, 9]
     assert whole.share.tolist() == [0.5, 0.5, 0.5, 1.0, 0.0, 0.0]
     assert (whole.planned.length, whole.planned.target_length) == (24, 8)
     assert padded_tokens([whole]) == 3 * 32
-    parts = joint(batches, 2 * 2 * 32)
+    parts = joint(batches, 2 * 2 * 32, (2, 3))
     assert [p.batch for p in parts] == [2, 1]
     assert [p.planned.rows.tolist() for p in parts] == [[4, 5, 9, 9], [6, 9]]
     assert [p.share.tolist() for p in parts] == [[0.5, 0.5, 1.0, 0.0], [0.5, 0.0]]
-    assert len(joint(batches, 1)) == 3  # never less than a row per client
+    assert len(joint(batches, 1, (2, 3))) == 3  # never less than a row per client
+
+
+def test_what_fills_a_shape_weighs_nothing():
+    (whole,) = joint([planned([4, 5], 2, 16), planned([9], 1, 16)], 10**6, (3, 4))
+    assert whole.planned.rows.reshape(3, 4).tolist() == [[4, 5, 4, 4], [9, 9, 9, 9], [4, 4, 4, 4]]
+    assert whole.share.reshape(3, 4).tolist() == [[0.5, 0.5, 0, 0], [1.0, 0, 0, 0], [0, 0, 0, 0]]
+    assert padded_tokens([whole]) == 4 * 16

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import threading
 from dataclasses import dataclass
 from functools import partial
 
@@ -255,17 +253,24 @@ def test_an_error_names_the_client_and_the_hook_as_one_by_one(hook, small_config
     assert "client 2, round 1" in messages[0] and f"{Trips.__name__}." in messages[0]
 
 
-def test_threads_end_with_the_runner(small_config):
-    before = set(threading.enumerate())
-    rounds = Rounds(build(small_config))
-    rounds.run(True)
-    begun = [t for t in threading.enumerate() if t not in before]
-    assert len(begun) == rounds.together.clients
-    del rounds
-    gc.collect()
-    for thread in begun:
-        thread.join(timeout=20)
-    assert not any(thread.is_alive() for thread in begun)
+@dataclass(frozen=True)
+class WithoutGradients(FedAvg):
+    """As many write it, since nothing but the training needs them."""
+
+    @torch.no_grad()
+    def local_update(self, client):
+        payload = super().local_update(client)
+        assert not torch.is_grad_enabled()
+        return payload
+
+
+def test_a_hook_without_gradients_trains_as_one_with_them(small_config):
+    experiment = build(small_config)
+    plain, without = Rounds(experiment), Rounds(experiment, method=WithoutGradients())
+    for together in (False, True):
+        for one, other in zip(plain.run(together), without.run(together), strict=True):
+            same(other.decoded, one.decoded, 0.0)
+        assert torch.is_grad_enabled()
 
 
 def test_a_client_that_diverges_leaves_the_others_alone(small_config):

@@ -90,6 +90,15 @@ def test_without_a_friedman_difference_nothing_is_told_apart():
     assert found.friedman_p > 0.05 and len(found.groups) == 1
 
 
+def test_nemenyi_alone_claims_nothing():
+    """Mean ranks 1.0 apart, over the critical 0.999; but chi-square is 5.64 of the 5.99 needed."""
+    places = ["123", "123", "123", "132", "132", "132", "132", "213", "213", "213", "321"]
+    found = critical_difference([[-float(n) for n in row] for row in places], "ABC")
+    assert found.friedman_p == pytest.approx(stats.chi2.sf(62 / 11, 2))
+    assert found.ranks["C"] - found.ranks["A"] > found.critical
+    assert found.groups == (("A", "B", "C"),)
+
+
 @pytest.mark.parametrize("rows", [[[1.0, 2.0]] * 10, [[1.0, float("nan"), 2.0]] * 10])
 def test_what_is_not_a_table_is_refused(rows):
     with pytest.raises(UserError):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from fednlp.errors import UserError
 from fednlp.statistics import compare
-from fednlp.statistics.comparison import holm
+from fednlp.statistics.comparison import holm, signed_rank
 
 pytestmark = pytest.mark.filterwarnings("error")
 # Darwin's maize: height of the crossed minus the self-fertilised plant of a pair, eighths of inches
@@ -105,6 +106,22 @@ def test_ties_and_zeros_keep_wilcoxon_exact():
     """+1 +1 +1 -1 0 0: signs of four tied ranks; 3 or more alike in 10 of 16 ways."""
     found = one([1, 1, 1, -1, 0, 0], [0] * 6)
     assert found.wilcoxon_p == pytest.approx(10 / 16)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_exact_with_ties_is_scipys(seed):
+    values = np.random.default_rng(seed).integers(-2, 4, 7).astype(float)
+    expected = stats.wilcoxon(values, method=stats.PermutationMethod()).pvalue
+    assert signed_rank(values) == pytest.approx(expected)
+
+
+def test_the_t_test_decides_where_the_two_disagree():
+    """One seed of 30 among ones: Wilcoxon sees six of one sign, the t test sees one seed."""
+    found = one([1, 1.1, 0.9, 1.05, 0.95, 30], [0] * 6)
+    assert found.wilcoxon_p == pytest.approx(2 / 2**6) and found.t_p == pytest.approx(
+        0.28, abs=0.01
+    )
+    assert not found.shown and "no difference shown" in found.words
 
 
 def test_many_ties_in_a_large_sample_warn_nobody():

@@ -70,6 +70,14 @@ def test_the_bootstrap_leans_to_the_long_tail():
     assert mirrored == pytest.approx((-high, -low), rel=0.05)
 
 
+def test_the_bootstrap_is_not_the_percentiles():
+    """For a long right tail BCa moves both ends to the right, here by a sixth of the error."""
+    values = np.random.default_rng(2).exponential(size=30)
+    drawn = values[np.random.default_rng(9).integers(30, size=(20_000, 30))].mean(1)
+    moved = np.subtract(summary(values).bootstrap_interval, np.quantile(drawn, [0.025, 0.975]))
+    assert (moved > 0.1 * values.std() / 30**0.5).all()
+
+
 def test_one_other_value_among_ten_is_enough():
     found = summary([0.5] * 9 + [0.6])
     low, high = found.bootstrap_interval

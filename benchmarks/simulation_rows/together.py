@@ -18,7 +18,8 @@ from torch import Tensor
 
 from algorithms import ClientOptimizer, FedAvg
 from benchmarks.overhead import without_dropout
-from benchmarks.report import Report, arguments, machine, table
+from benchmarks.report import machine, table
+from benchmarks.simulation_rows.section import Section
 from benchmarks.timing import Sample, Stopwatch, alternate, ratio, seconds
 from benchmarks.workload import BERT, Workload
 from fednlp import config as configuration
@@ -31,6 +32,8 @@ from fednlp.together.runner import TogetherRunner
 from fednlp.together.trainer import TogetherTrainer
 
 EXAMPLES, BATCH, CLIENTS = 20, 8, 128
+LARGE = 1_000  # clients of a cohort that `auto` is asked about
+TARGET = 1.5
 TOLERANCE = 1e-3  # of the change of the weights
 AT_ONCE = (1, 2, 4, 8, 16, 32)
 OFTEN = (4, 8, 16)  # where only the end is asked for
@@ -105,6 +108,7 @@ def _configuration(model: str, length: int, smoke: bool) -> dict[str, Any]:
         "client": {"batch_size": BATCH},
         "tokens": {"max_length": length},
         "centralized": {"budget": "none"},
+        "engine": {"workers": 1, "threads": 1},
     }
 
 
@@ -120,13 +124,12 @@ def _timed(run: Callable[[int], list[Upload]], repetition: int) -> Sample:
     return watch.stop()
 
 
-def main() -> None:
-    options = arguments(str(__doc__).splitlines()[0], repetitions=10).parse_args()
-    repetitions, rows, facts = 2 if options.smoke else options.repetitions, [], {}
-    shown = AT_ONCE[:3] if options.smoke else AT_ONCE
-    for model, length, wanted in CASES[:1] if options.smoke else CASES:
+def section(smoke: bool, repetitions: int) -> Section:
+    repetitions, rows, facts = 2 if smoke else 3 * repetitions, [], {}
+    shown = AT_ONCE[:3] if smoke else AT_ONCE
+    for model, length, wanted in CASES[:1] if smoke else CASES:
         at_once = [k for k in wanted if k in shown]
-        cohorts = Cohorts(model, length, max(at_once), options.smoke)
+        cohorts = Cohorts(model, length, max(at_once), smoke)
         experiment = cohorts.experiment
         arms = {"alone": partial(_timed, cohorts.alone())}
         for clients in at_once:
@@ -140,21 +143,17 @@ def main() -> None:
         ]
         each = f"{seconds(samples['alone']) / cohorts.cohort * 1e3:.1f}"
         size = f"{experiment.model.weights.numel():,}"
-        rows.append([title, size, each, *ratios, str(automatic(cohorts.trainer, cohorts.cohort))])
+        chosen = str(automatic(cohorts.trainer, LARGE))
+        rows.append([title, size, each, *ratios, chosen])
         facts = facts or machine(experiment)
-    report = Report("together", "Clients trained together against one by one", facts)
     columns = [f"K = {k}" for k in shown]
-    report.parts += [
-        "Times as fast as one by one, with K clients at once. Target: 1.5 for tiny at length 32. "
-        f"Cohorts of as many clients as the largest K, {EXAMPLES} examples each, batch {BATCH}, "
-        f"AdamW, clipping, {cohorts.experiment.config.dataset.name}; median of {repetitions} "
-        "ratios within a repetition (quartiles). The last column is what `engine.together: auto` "
-        "takes; 1 is one by one. Without dropout both end at the same weights (checked beforehand)."
-        + ("" if torch.cuda.is_available() else " On a GPU: not measured yet."),
-        table(["model", "weights", "one by one, ms per client", *columns, "auto"], rows),
-    ]
-    report.publish(options.write)
-
-
-if __name__ == "__main__":
-    main()
+    notes = (
+        f"Times as fast as one by one, with K clients at once. Target: {TARGET} for tiny at "
+        f"length 32. Cohorts of as many clients as the largest K, {EXAMPLES} examples each, batch "
+        f"{BATCH}, AdamW, clipping, {cohorts.experiment.config.dataset.name}, one thread; median "
+        f"of {repetitions} ratios within a repetition (quartiles). The last column is what "
+        f"`engine.together: auto` takes of {LARGE:,} clients; 1 is one by one. Without dropout "
+        "both end at the same weights (checked beforehand)."
+    )
+    header = ["model", "weights", "one by one, ms per client", *columns, "auto"]
+    return Section("Clients trained together", [notes, table(header, rows)], facts=facts)
