@@ -99,6 +99,7 @@ def _identity(made: Made, kind: str) -> dict[str, Any]:
         "client": _client(made),
         "seed": made.seed,
         "kind": kind,
+        **{key: value for key, value in made.names.items() if key != "method"},
     }
     if kind == "centralized":
         return content | {"budget": "matched", "union": _sha("union")}
@@ -107,7 +108,7 @@ def _identity(made: Made, kind: str) -> dict[str, Any]:
         "algorithm": _algorithm(made),
         "algorithm_source": _sha(made.method),
         "sampling": {"name": "uniform", "clients_per_round": 10},
-        **made.names,
+        **{key: value for key, value in made.names.items() if key == "method"},
     }
 
 
@@ -168,7 +169,7 @@ def _result(
         task=made.task,
         data=Data(
             name=name,
-            fingerprint=_sha(made.task),
+            fingerprint=_sha(name),
             synthetic=True,
             examples={"train": 2000, "validation": 300, "test": 600},
         ),

@@ -149,8 +149,11 @@ def plot(runs_dir: RunsDir) -> None:
 
 @app.command()
 def leaderboard(
-    runs_dirs: Annotated[
-        list[Path], typer.Argument(metavar="RUNS_DIR...", help="directories of run folders")
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="run folders, directories of them, submissions, any number"
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -162,11 +165,11 @@ def leaderboard(
     from fednlp.leaderboard.terminal import summary, terminal
 
     if out is None:
-        board = board_of(runs_dirs)
+        board = board_of(sources)
         _report(list(board.problems))
         console.print(terminal(board, console.width))
         return
-    built = build(runs_dirs, _not_empty(out))
+    built = build(sources, _not_empty(out))
     _report(list(built.board.problems))
     for line in summary(built):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

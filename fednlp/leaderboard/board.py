@@ -9,7 +9,7 @@ from functools import cached_property
 from statistics import mean
 
 from fednlp.leaderboard.collect import Collection
-from fednlp.leaderboard.conflicts import Conflict
+from fednlp.leaderboard.conflicts import Conflict, is_disputed
 from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.escaping import shown
 from fednlp.results.gap import Gap, gaps, series
@@ -56,6 +56,11 @@ class Line:
         return [_board_run(run) for _, run in self.gap.pairs]
 
     @cached_property
+    def disputed(self) -> bool:
+        """Whether a reference of it is in conflict."""
+        return _is_disputed(self.gap)
+
+    @cached_property
     def tuning(self) -> str:
         """Whether learning rates were searched for, and with what budget."""
         if not self.gap.tuned:
@@ -73,6 +78,8 @@ class Line:
 class Benchmark:
     """What the methods that may be compared share; its lines from the smallest gap on.
 
+    Those whose reference is in conflict come last.
+
     comparisons: all pairs of methods by their test scores, as `gap` compares them; empty where
     there are more than `MOST_COMPARED` lines.
     """
@@ -86,6 +93,11 @@ class Benchmark:
     def first(self) -> Gap:
         return self.lines[0].gap
 
+    @cached_property
+    def settled(self) -> tuple[Line, ...]:
+        """The lines whose references are not in conflict; all, where there is none."""
+        return tuple(line for line in self.lines if not line.disputed) or self.lines
+
     @property
     def task(self) -> str:
         return self.first.task
@@ -96,8 +108,8 @@ class Benchmark:
 
     @cached_property
     def references(self) -> dict[str, BoardRun]:
-        """The centralized runs by id."""
-        return {run.result.id: run for line in self.lines for run in line.references}
+        """The centralized runs by id, without those in conflict unless there are no others."""
+        return {run.result.id: run for line in self.settled for run in line.references}
 
     @cached_property
     def machines(self) -> set[str]:
@@ -107,12 +119,16 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Board:
-    """unpaired: runs that are in no line, since they have or are no reference."""
+    """unpaired: runs that are in no line, since they have or are no reference.
+
+    disputed: see `Settled`.
+    """
 
     benchmarks: tuple[Benchmark, ...]
     runs: tuple[BoardRun, ...]
     unpaired: tuple[BoardRun, ...]
     conflicts: tuple[Conflict, ...]
+    disputed: tuple[BoardRun, ...]
     problems: tuple[str, ...] = field(default=())
 
     @property
@@ -122,23 +138,24 @@ class Board:
 
 def make_board(collected: Collection) -> Board:
     """The leaderboard of a collection."""
-    problems = list(collected.problems)
-    table = gaps(list(collected.runs), problems)
+    settled, problems = collected.settled, list(collected.problems)
+    table = gaps([*settled.runs, *settled.disputed], problems)
     grouped: dict[str, list[Gap]] = {}
     for gap in table:
         grouped.setdefault(f"{gap.task}, {gap.benchmark}, {gap.metric}", []).append(gap)
     used = {run.result.id for gap in table for pair in gap.pairs for run in pair}
     return Board(
         tuple(_benchmark(name, members) for name, members in grouped.items()),
-        tuple(collected.runs),
-        tuple(run for run in collected.runs if run.result.id not in used),
-        tuple(collected.conflicts),
+        settled.runs,
+        tuple(run for run in settled.runs if run.result.id not in used),
+        settled.conflicts,
+        settled.disputed,
         tuple(shown(problem, 600) for problem in sorted(set(problems))),
     )
 
 
 def _benchmark(name: str, members: Sequence[Gap]) -> Benchmark:
-    ordered = sorted(members, key=lambda gap: (gap.gap.mean, gap.method))
+    ordered = sorted(members, key=lambda gap: (_is_disputed(gap), gap.gap.mean, gap.method))
     lines = [_line(gap, number) for number, gap in enumerate(ordered)]
     comparisons: tuple[Comparison, ...] = ()
     if len(lines) <= MOST_COMPARED:
@@ -150,17 +167,22 @@ def _benchmark(name: str, members: Sequence[Gap]) -> Benchmark:
     return Benchmark(key, shown(members[0].benchmark, 300), tuple(lines), comparisons)
 
 
+def _is_disputed(gap: Gap) -> bool:
+    return any(is_disputed(_board_run(reference)) for _, reference in gap.pairs)
+
+
 def _line(gap: Gap, style: int) -> Line:
     federated, reference = gap.pairs[0]
     whole = f"{series(federated)} {series(reference)}"
     name = str((federated.result.algorithm or {}).get("name", "?"))
     rest = gap.method.removeprefix(name).strip()
+    mark = ", reference in conflict" if _is_disputed(gap) else ""
     return Line(
         key=hashlib.sha256(whole.encode()).hexdigest()[:12],
         gap=gap,
-        method=shown(gap.method),
+        method=shown(gap.method) + mark,
         algorithm=shown(name, 40),
-        detail=shown(rest),
+        detail=shown(rest) + mark,
         style=style,
         rank=None,
     )

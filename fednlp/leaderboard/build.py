@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fednlp.leaderboard.board import Board, make_board
 from fednlp.leaderboard.cache import NAME, Cache
-from fednlp.leaderboard.collect import Collection, collect
+from fednlp.leaderboard.collect import collect
 from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.downloads import FORMS
 from fednlp.leaderboard.pages import Pages
@@ -37,7 +37,7 @@ def board_of(sources: Sequence[Path]) -> Board:
     """The leaderboard without a site.
 
     Raises:
-        UserError: a source is no directory.
+        UserError: there is no such source.
     """
     return make_board(collect(sources, Cache(None)))
 
@@ -46,7 +46,7 @@ def build(sources: Sequence[Path], out: Path) -> Built:
     """Writes the site of all runs in `sources` to the folder `out`.
 
     Raises:
-        UserError: a source is no directory, or `out` is not ours or cannot be written.
+        UserError: there is no such source, or `out` is not ours or cannot be written.
     """
     site = Site(out)
     collected = collect(sources, Cache(out / NAME))
@@ -60,7 +60,7 @@ def build(sources: Sequence[Path], out: Path) -> Built:
         site.write(pages.links.benchmark(benchmark), pages.benchmark(benchmark))
         for form, make in FORMS.items():
             site.write(f"data/{benchmark.key}.{form}", make([benchmark]))
-    for run in _all_runs(collected):
+    for run in _all_runs(board):
         _run_page(site, pages, run)
     site.write("index.html", pages.overview())
     removed = site.finish()
@@ -86,9 +86,9 @@ def _needed(pages: Pages, run: BoardRun) -> str:
     ).hexdigest()[:16]
 
 
-def _all_runs(collected: Collection) -> Iterator[BoardRun]:
-    yield from collected.runs
-    for conflict in collected.conflicts:
+def _all_runs(board: Board) -> Iterator[BoardRun]:
+    yield from board.runs
+    for conflict in board.conflicts:
         yield from conflict.runs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,22 +14,29 @@ from typing import Any
 from fednlp.errors import UserError, one_line
 from fednlp.leaderboard import digest
 from fednlp.leaderboard.cache import Cache
-from fednlp.leaderboard.conflicts import Conflict, settle
+from fednlp.leaderboard.conflicts import Settled, settle
 from fednlp.leaderboard.digest import BoardRun, folder_key, read_digest
-from fednlp.leaderboard.sources import distinct, opened, run_folders
+from fednlp.leaderboard.sources import Opened, distinct, opened, places
 
 FEW = 64  # folders that are read faster than processes start
 CHUNK = 16  # folders that a process reads at once
 
-Task = tuple[Path, str, str]  # folder, source, key
+
+@dataclass(frozen=True)
+class Task:
+    """A folder to be read. path: by which it is told. source: the place that it is in."""
+
+    folder: Path
+    path: Path
+    source: str
+    key: str
 
 
 @dataclass
 class Collection:
-    """runs: one per id. problems: a line each. read: folders that were not in the cache."""
+    """problems: a line each. read: folders that were not in the cache."""
 
-    runs: list[BoardRun]
-    conflicts: list[Conflict]
+    settled: Settled
     problems: list[str] = field(default_factory=list)
     read: int = 0
 
@@ -38,43 +45,87 @@ def collect(sources: Sequence[Path], cache: Cache) -> Collection:
     """Reads the run folders in all sources.
 
     Raises:
-        UserError: a source cannot be opened.
+        UserError: nothing is where a source should be.
     """
     problems: list[str] = []
     found: list[BoardRun] = []
-    missing: list[Task] = []
-    with ExitStack() as stack:
+    read = 0
+    with _Reader() as reader:
         for source in distinct(sources):
-            directory = stack.enter_context(opened(source))
-            for path in run_folders(directory, problems):
+            for place in places(source, problems):
                 try:
-                    key = folder_key(path)
-                    run = _known(cache, path, str(source), key)
-                    if run is None:
-                        missing.append((path, str(source), key))
-                    else:
-                        found.append(run)
+                    with opened(place) as inside:
+                        runs, missing = _known(cache, place, inside, problems)
+                        new = list(_read(reader, missing, inside, problems))
                 except (UserError, OSError) as error:
                     problems.append(one_line(error) or str(error))
-        new = []
-        for outcome in _read_all(missing):
-            if isinstance(outcome, str):
-                problems.append(outcome)
+                    continue
+                cache.put(new)
+                read += len(missing)
+                found += sorted(runs + new, key=lambda run: str(run.path))
+    cache.keep(run.key for run in found)
+    return Collection(settle(found), problems, read)
+
+
+def _known(
+    cache: Cache, place: Path, inside: Opened, problems: list[str]
+) -> tuple[list[BoardRun], list[Task]]:
+    """The runs of a place that the cache has, and the folders that it has not."""
+    known, missing = [], []
+    for folder, path in inside.folders:
+        try:
+            key = folder_key(folder)
+            run = _cached(cache, path, str(place), key)
+            if run is None:
+                missing.append(Task(folder, path, str(place), key))
             else:
-                new.append(outcome)
-    cache.put(new)
-    runs, conflicts = settle(sorted(found + new, key=lambda run: str(run.path)))
-    cache.keep(run.key for run in found + new)
-    return Collection(runs, conflicts, problems, len(missing))
+                known.append(run)
+        except (UserError, OSError) as error:
+            problems.append(inside.told(one_line(error) or error))
+    return known, missing
 
 
-def _read_all(tasks: list[Task]) -> Iterable[BoardRun | str]:
-    processes = min(os.cpu_count() or 1, len(tasks) // FEW)
-    if processes < 2:
-        yield from map(_read, tasks)
-        return
-    with ProcessPoolExecutor(processes, _context()) as pool:
-        yield from pool.map(_read, tasks, chunksize=CHUNK)
+def _cached(cache: Cache, path: Path, source: str, key: str) -> BoardRun | None:
+    data = cache.get(key)
+    if data is None:
+        return None
+    try:
+        return BoardRun.from_json(data, path, source, key)
+    except (ValueError, LookupError, TypeError, AttributeError):  # another thing than we wrote
+        return None
+
+
+def _read(
+    reader: _Reader, missing: list[Task], inside: Opened, problems: list[str]
+) -> Iterator[BoardRun]:
+    for outcome in reader.read(missing):
+        if isinstance(outcome, str):
+            problems.append(inside.told(outcome))
+        else:
+            yield outcome
+
+
+class _Reader:
+    """Reads folders in this process, or where they are many in others, which it starts once."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> _Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def read(self, tasks: list[Task]) -> Iterable[BoardRun | str]:
+        processes = os.cpu_count() or 1
+        if len(tasks) < 2 * FEW or processes < 2:
+            return map(_digest, tasks)
+        if self._pool is None:
+            pool = ProcessPoolExecutor(min(processes, len(tasks) // FEW), _context())
+            self._pool = self._stack.enter_context(pool)
+        return self._pool.map(_digest, tasks, chunksize=CHUNK)
 
 
 def _context() -> Any:
@@ -86,20 +137,10 @@ def _context() -> Any:
     return context
 
 
-def _known(cache: Cache, path: Path, source: str, key: str) -> BoardRun | None:
-    data = cache.get(key)
-    if data is None:
-        return None
-    try:
-        return BoardRun.from_json(data, path, source, key)
-    except (ValueError, LookupError, TypeError):  # another thing than we wrote
-        return None
-
-
-def _read(task: Task) -> BoardRun | str:
+def _digest(task: Task) -> BoardRun | str:
     """The digest of a folder, or the line that says why there is none."""
     try:
-        return read_digest(*task)
+        return read_digest(task.folder, task.path, task.source, task.key)
     except (ValueError, OSError) as error:
         line = one_line(error)
         if line is None:

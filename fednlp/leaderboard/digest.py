@@ -24,7 +24,7 @@ from fednlp.results.load import FinishedRun, load_run
 from fednlp.results.schema import Result
 from tasks.plain_files import read_plain
 
-VERSION = 1  # raise when `Digest` changes, so that caches are made again
+VERSION = 2  # raise when `Digest` changes, so that caches are made again
 FILES = {  # what is read, and the most bytes of each: a file from a stranger may be of any size
     "result.json": 4_000_000,
     "identity.json": 4_000_000,
@@ -93,7 +93,7 @@ class BoardRun(FinishedRun):
     key: str = field(kw_only=True)
     source: str = field(kw_only=True)
     config: str = field(kw_only=True)
-    environment: list[dict[str, str]] = field(kw_only=True)
+    environment: list[dict[str, Any]] = field(kw_only=True)
     quantiles: list[float] = field(kw_only=True)
     notes: list[str] = field(kw_only=True)
 
@@ -143,13 +143,15 @@ def folder_key(path: Path) -> str:
     return total.hexdigest()
 
 
-def read_digest(path: Path, source: str, key: str) -> BoardRun:
+def read_digest(folder: Path, path: Path, source: str, key: str) -> BoardRun:
     """Reads and checks one finished run folder.
+
+    path: by which it is told, where the folder itself is a temporary one.
 
     Raises:
         UserError: a file is missing, damaged, or from a newer version.
     """
-    run = load_run(path)
+    run = load_run(folder)
     _require_plausible(run)
     notes: list[str] = []
     return BoardRun(
@@ -160,9 +162,9 @@ def read_digest(path: Path, source: str, key: str) -> BoardRun:
         curves=_curves(run),
         key=key,
         source=source,
-        config=_text(path, "config.yaml", notes),
-        environment=_environment(path, notes),
-        quantiles=_quantiles(path, notes),
+        config=_text(folder, "config.yaml", notes),
+        environment=_environment(folder, notes),
+        quantiles=_quantiles(folder, notes),
         notes=notes,
     )
 
@@ -232,17 +234,21 @@ def _text(folder: Path, name: str, notes: list[str]) -> str:
     return text[:LONGEST_TEXT]
 
 
-def _environment(folder: Path, notes: list[str]) -> list[dict[str, str]]:
-    """The environments of the run, each a flat mapping of texts."""
+def _environment(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
+    """The environments of the run, each a flat mapping: what is no plain value becomes text."""
     text = _text(folder, "environment.json", notes)
     if not text:
         return []
     try:
         entries = json.loads(text)
-        return [{str(k): str(v) for k, v in entry.items()} for entry in entries]
+        return [{str(k): _plain(v) for k, v in entry.items()} for entry in entries]
     except (ValueError, RecursionError, AttributeError, TypeError):
         notes.append("environment.json does not hold environments")
         return []
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _quantiles(folder: Path, notes: list[str]) -> list[float]:

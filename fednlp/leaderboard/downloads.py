@@ -36,6 +36,7 @@ def _row(benchmark: Benchmark, line: Line) -> dict[str, Any]:
         low, high = getattr(numbers, name) or (None, None)
         row[f"gap_{name}_low"], row[f"gap_{name}_high"] = low, high
     row["test_stderr"] = line.test_stderr
+    row["reference_in_conflict"] = line.disputed
     row["runs"] = " ".join(run.result.id for run in line.runs)
     row["references"] = " ".join(run.result.id for run in line.references)
     return {k: shown(v, 2000) if isinstance(v, str) else v for k, v in row.items()}
@@ -126,7 +127,7 @@ def cells(line: Line) -> list[str]:
 def reference_text(benchmark: Benchmark) -> str:
     """The metric, the centralized scores by budget, and the floor."""
     budgets: dict[str, list[float]] = {}
-    for line in benchmark.lines:
+    for line in benchmark.settled:
         budgets.setdefault(line.gap.budget, []).append(line.gap.centralized)
     central = ", ".join(
         f"centralized {_range(values)} ({budget})" for budget, values in sorted(budgets.items())

@@ -17,7 +17,7 @@ class Links:
         for benchmark in board.benchmarks:
             for line in benchmark.lines:
                 for run in (*line.runs, *line.references):
-                    self._lines.setdefault(run.result.id, []).append((benchmark, line))
+                    self._lines.setdefault(run.key, []).append((benchmark, line))
 
     def name(self, run: BoardRun) -> str:
         """Of a run's page: a part of its id, which is a hash; two of one id are told apart."""
@@ -36,7 +36,7 @@ class Links:
 
     def found_in(self, run: BoardRun) -> list[tuple[Benchmark, Line]]:
         """The lines that a run is in, or is the reference of."""
-        return self._lines.get(run.result.id, [])
+        return self._lines.get(run.key, [])
 
 
 def unique(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

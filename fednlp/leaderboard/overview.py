@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean
-from typing import Any
 
-from fednlp.leaderboard.board import Benchmark, Board, Line, machine
-from fednlp.leaderboard.conflicts import Conflict
-from fednlp.leaderboard.digest import BoardRun
+from fednlp.leaderboard.board import Benchmark, Board, Line
 from fednlp.leaderboard.downloads import reference_text
 from fednlp.leaderboard.escaping import shown
-from fednlp.leaderboard.links import Links
-from fednlp.leaderboard.numbers import duration, half_width, quantity, rank_text, signed
+from fednlp.leaderboard.numbers import duration, half_width, rank_text, signed
 from fednlp.results.tables import human_bytes
-from fednlp.statistics import critical_difference
 
 MOST_COLUMNS = 16  # methods side by side; the others share a column
 MOST_IN_CELL = 4  # lines of one method in a cell
@@ -122,72 +116,3 @@ def _cell(line: Line, whole: bool, common: Sequence[str], count: int) -> MatrixC
         rank is not None and rank.best == 1 and rank.worst < count,
         (human_bytes(gap.bytes), duration(gap.device_seconds)),
     )
-
-
-def across(board: Board) -> dict[str, Any] | None:
-    """Mean ranks over data sets, from the methods that are on all of them; None with one line.
-
-    A data set counts once: the mean gap over its benchmarks.
-    """
-    scores: dict[str, dict[str, list[float]]] = {}
-    for benchmark in board.benchmarks:
-        for line in benchmark.lines:
-            own = scores.setdefault(benchmark.first.data, {})
-            own.setdefault(line.method, []).append(-line.gap.gap.mean)
-    if len(board.lines) < 2:
-        return None
-    methods = sorted(set.intersection(*(set(own) for own in scores.values())))
-    if len(methods) < 2:
-        return {"reason": "No two methods, with the same settings, are on every data set."}
-    table = [[mean(own[method]) for method in methods] for own in scores.values()]
-    found = critical_difference(table, methods)
-    if isinstance(found, str):
-        return {"reason": f"{found[0].upper()}{found[1:]}."}
-    rows = []
-    for name, rank in found.ranks.items():
-        inside = [str(n) for n, group in enumerate(found.groups, start=1) if name in group]
-        rows.append((name, rank, ", ".join(inside) or "–"))
-    return {
-        "data_sets": found.data_sets,
-        "critical": found.critical,
-        "friedman_p": found.friedman_p,
-        "rows": rows,
-    }
-
-
-def conflict_view(conflict: Conflict, links: Links) -> dict[str, Any]:
-    """An id whose entries differ: numbers and environments side by side."""
-    first = conflict.runs[0].result
-    key = first.primary_metric
-    rows: list[tuple[str, list[str]]] = [
-        ("from", [shown(run.source, 200) for run in conflict.runs]),
-        (
-            f"{shown(key, 40)}, test",
-            [quantity(run.result.selected.test.get(key), 6) for run in conflict.runs],
-        ),
-        (
-            f"{shown(key, 40)}, validation",
-            [quantity(run.result.selected.validation.get(key), 6) for run in conflict.runs],
-        ),
-        ("checksum", [str(run.result.checksum)[:16] for run in conflict.runs]),
-    ]
-    names = dict.fromkeys(name for run in conflict.runs for e in run.environment for name in e)
-    for name in list(names)[:40]:
-        values = [_recorded(run, name) for run in conflict.runs]
-        rows.append((shown(name, 40), values))
-    if not names:
-        rows.append(("environment", [machine(run) or "not recorded" for run in conflict.runs]))
-    return {
-        "title": shown(f"{first.folder or first.id}"),
-        "differing": shown(", ".join(conflict.differing), 400),
-        "entries": [
-            {"link": links.run(run), "name": f"entry {number}"}
-            for number, run in enumerate(conflict.runs, start=1)
-        ],
-        "rows": rows,
-    }
-
-
-def _recorded(run: BoardRun, name: str) -> str:
-    values = dict.fromkeys(shown(entry[name], 80) for entry in run.environment if name in entry)
-    return ", then ".join(values) or "–"

@@ -9,8 +9,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fednlp.leaderboard import intervals, overview
+from fednlp.leaderboard.across import across
 from fednlp.leaderboard.board import MOST_COMPARED, Benchmark, Board, Line
 from fednlp.leaderboard.charts import POINTS, swatch
+from fednlp.leaderboard.conflict_view import conflict_views
 from fednlp.leaderboard.curves import AT_FIRST, MOST_LINES, benchmark_charts
 from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.downloads import reference_text
@@ -23,6 +25,7 @@ from fednlp.leaderboard.words import READING, benchmark_notes, site_notes
 from fednlp.statistics.rules import TESTS_FROM
 
 MOST_PROBLEMS = 300  # that the overview names
+MOST_UNPAIRED = 500
 
 
 class Pages:
@@ -30,7 +33,7 @@ class Pages:
 
     def __init__(self, board: Board, version: str) -> None:
         self.board, self.links = board, Links(board)
-        self._runs = {run.result.id: run for run in board.runs}
+        self._runs = {run.result.id: run for run in (*board.runs, *board.disputed)}
         self._templates = Environment(
             loader=PackageLoader("fednlp.leaderboard"),
             autoescape=True,
@@ -55,9 +58,9 @@ class Pages:
             site_notes=site_notes(board),
             columns=names,
             tasks=overview.tasks(board, names),
-            across=overview.across(board),
-            conflicts=[overview.conflict_view(c, self.links) for c in board.conflicts],
-            unpaired=[(self.links.run(run), _run_name(run)) for run in board.unpaired],
+            across=across(board),
+            conflicts=conflict_views(board, self.links),
+            unpaired=[(self.links.run(r), _run_name(r)) for r in board.unpaired[:MOST_UNPAIRED]],
             most_problems=MOST_PROBLEMS,
         )
 

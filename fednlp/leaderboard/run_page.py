@@ -174,7 +174,7 @@ def _again(run: BoardRun) -> str:
     return text
 
 
-def _environment(entry: dict[str, str]) -> Facts:
+def _environment(entry: dict[str, Any]) -> Facts:
     return [(shown(k.replace("_", " "), 40), shown(v, 120)) for k, v in list(entry.items())[:40]]
 
 

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from fednlp.leaderboard.board import Board
 from fednlp.leaderboard.build import Built
+from fednlp.leaderboard.conflict_view import conflict_lines
 from fednlp.leaderboard.downloads import cells, reference_text
 from fednlp.leaderboard.words import site_notes
 from fednlp.results.wide_or_narrow import wide_or_narrow
@@ -24,8 +25,7 @@ def terminal(board: Board, width: int = 120) -> Group:
             _COLUMNS, [(name, rank, *rest) for rank, name, *rest in rows], width
         )
     parts += [Text(note, style="dim") for note in site_notes(board)]
-    for conflict in board.conflicts:
-        parts.append(Text(f"conflict: {conflict.id[:24]}: {', '.join(conflict.differing)} differ"))
+    parts += [Text(line) for line in conflict_lines(board)]
     return Group(*parts)
 
 
@@ -38,5 +38,6 @@ def summary(built: Built) -> list[str]:
         f"{built.written} files written, {built.kept} unchanged, {built.removed} removed",
     ]
     if board.conflicts:
-        lines.append(f"{len(board.conflicts)} ids with entries in conflict: see the overview")
+        lines.append(f"{len(board.conflicts)} ids with entries in conflict, on the first page too")
+        lines += conflict_lines(board)
     return [*lines, f"leaderboard: {built.index.resolve()}"]

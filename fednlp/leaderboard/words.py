@@ -47,6 +47,11 @@ def _of_lines(benchmarks: Iterable[Benchmark]) -> list[str]:
         notes.append(f"{which} lines are untuned: their learning rates were not searched for.")
     if len({line.tuning for line in lines if line.gap.tuned}) > 1:
         notes.append("Methods were tuned with different budgets, so more than the method differs.")
+    if any(line.disputed for line in lines):
+        notes.append(
+            "Where a reference is in conflict, a run is measured against the entry that came with "
+            "it; such lines say so and come last."
+        )
     if any(line.gap.synthetic for line in lines):
         notes.append("Synthetic data are embedded corpora, not real text.")
     if any(line.gap.skipped for line in lines):
