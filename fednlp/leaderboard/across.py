@@ -95,7 +95,8 @@ def _most_complete(data: list[list[Scores]]) -> list[str]:
         several = len(methods) >= LEAST_METHODS
         return several, enough, count * (len(methods) if enough else 1), count, sorted(methods)
 
-    return sorted(max(candidates, key=worth))
+    best: frozenset[str] = max(candidates, key=worth)
+    return sorted(best)
 
 
 def _row(benchmarks: Iterable[Scores], methods: list[str]) -> list[float] | None:

@@ -16,6 +16,7 @@ from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.downloads import FORMS
 from fednlp.leaderboard.pages import Pages
 from fednlp.leaderboard.site import Site
+from fednlp.leaderboard.sources import distinct
 
 HERE = Path(__file__).parent
 ASSETS = ("leaderboard.css", "leaderboard.js")
@@ -39,7 +40,7 @@ def board_of(sources: Sequence[Path]) -> Board:
     Raises:
         UserError: there is no such source.
     """
-    return make_board(collect(sources, Cache(None)))
+    return make_board(collect(distinct(sources), Cache(None)))
 
 
 def build(sources: Sequence[Path], out: Path) -> Built:
@@ -48,8 +49,9 @@ def build(sources: Sequence[Path], out: Path) -> Built:
     Raises:
         UserError: there is no such source, or `out` is not ours or cannot be written.
     """
+    given = distinct(sources)
     site = Site(out)
-    collected = collect(sources, Cache(out / NAME))
+    collected = collect(given, Cache(out / NAME))
     board = make_board(collected)
     pages = Pages(board, _version())
     for name in ASSETS:

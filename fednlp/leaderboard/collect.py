@@ -16,7 +16,7 @@ from fednlp.leaderboard import digest
 from fednlp.leaderboard.cache import Cache
 from fednlp.leaderboard.conflicts import Settled, settle
 from fednlp.leaderboard.digest import BoardRun, folder_key, read_digest
-from fednlp.leaderboard.sources import Opened, distinct, opened, places
+from fednlp.leaderboard.sources import Opened, opened, places
 
 FEW = 64  # folders that are read faster than processes start
 CHUNK = 16  # folders that a process reads at once
@@ -42,16 +42,12 @@ class Collection:
 
 
 def collect(sources: Sequence[Path], cache: Cache) -> Collection:
-    """Reads the run folders in all sources.
-
-    Raises:
-        UserError: nothing is where a source should be.
-    """
+    """Reads the run folders in all sources; of a run in several the first is that of its line."""
     problems: list[str] = []
     found: list[BoardRun] = []
     read = 0
     with _Reader() as reader:
-        for source in distinct(sources):
+        for source in sources:
             for place in places(source, problems):
                 try:
                     with opened(place) as inside:

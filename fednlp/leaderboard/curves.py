@@ -47,14 +47,15 @@ def benchmark_charts(benchmark: Benchmark) -> list[Chart]:
             scale=scale,
         )
     )
-    if all(len(run.curves.seconds) for line in lines for run in line.runs):
-        scale, name = unit(max(line.gap.device_seconds for line in lines), TIMES)
+    timed = [line for line in lines if all(len(run.curves.seconds) for run in line.runs)]
+    if timed:
+        scale, name = unit(max(line.gap.device_seconds for line in timed), TIMES)
         charts.append(
             Chart(
                 f"{metric} on validation by device time",
                 f"device {name}",
                 metric,
-                _series(lines, lambda run: run.curves.seconds),
+                _series(timed, lambda run: run.curves.seconds),
                 flat,
                 scale=scale,
             )

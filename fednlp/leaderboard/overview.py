@@ -53,11 +53,14 @@ def columns(board: Board) -> list[str]:
     return [*sorted(name for name, _ in count.most_common(MOST_COLUMNS - 1)), OTHERS]
 
 
-def tasks(board: Board, names: Sequence[str]) -> list[tuple[str, list[MatrixRow]]]:
+def tasks(
+    board: Board, names: Sequence[str], most: int
+) -> tuple[list[tuple[str, list[MatrixRow]]], list[tuple[str, str]]]:
+    """Task by task the rows of at most so many benchmarks; keys and names of the others."""
     grouped: dict[str, list[MatrixRow]] = {}
-    for benchmark in board.benchmarks:
+    for benchmark in board.benchmarks[:most]:
         grouped.setdefault(task_name(benchmark.task), []).append(_row(benchmark, names))
-    return list(grouped.items())
+    return list(grouped.items()), [(b.key, b.name) for b in board.benchmarks[most:]]
 
 
 def task_name(task: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import mean
 from typing import Any
 
@@ -20,12 +20,14 @@ from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.links import Links
 from fednlp.leaderboard.numbers import quantity
 from fednlp.leaderboard.run_page import method_name, run_context
-from fednlp.leaderboard.table import columns, table_rows
+from fednlp.leaderboard.table import columns, short_rows, table_rows
 from fednlp.leaderboard.words import READING, benchmark_notes, site_notes
 from fednlp.statistics.rules import TESTS_FROM
 
 MOST_PROBLEMS = 300  # that the overview names
 MOST_UNPAIRED = 500
+MOST_ROWS = 400  # of a table, while the page stays small; ten times as many are told in short
+LARGEST = 1_800_000  # bytes of a page
 
 
 class Pages:
@@ -47,7 +49,11 @@ class Pages:
         return self._templates.get_template(template).render(**values)
 
     def overview(self) -> str:
+        return _fitting(self._overview)
+
+    def _overview(self, most: int) -> str:
         board, names = self.board, overview.columns(self.board)
+        tasks, short = overview.tasks(board, names, most)
         return self._render(
             "overview.html",
             root="",
@@ -57,7 +63,9 @@ class Pages:
             counts=_counts(board),
             site_notes=site_notes(board),
             columns=names,
-            tasks=overview.tasks(board, names),
+            tasks=tasks,
+            short=short[: 10 * most],
+            omitted=len(short[10 * most :]),
             across=across(board),
             conflicts=conflict_views(board, self.links),
             unpaired=[(self.links.run(r), _run_name(r)) for r in board.unpaired[:MOST_UNPAIRED]],
@@ -65,6 +73,9 @@ class Pages:
         )
 
     def benchmark(self, benchmark: Benchmark) -> str:
+        return _fitting(lambda most: self._benchmark(benchmark, most))
+
+    def _benchmark(self, benchmark: Benchmark, most: int) -> str:
         gap, drawn = benchmark.first, benchmark.lines[:MOST_LINES]
         data = shown(gap.data, 60) + (" (synthetic)" if gap.synthetic else "")
         clients, room = _clients(drawn)
@@ -79,7 +90,9 @@ class Pages:
             known=_known(benchmark),
             benchmark_notes=benchmark_notes(benchmark),
             columns=columns(benchmark),
-            rows=table_rows(benchmark, self.links),
+            rows=table_rows(benchmark, self.links, most),
+            short=short_rows(benchmark.lines[most : 11 * most], self.links),
+            untold=len(benchmark.lines[11 * most :]),
             rank_words=_rank_words(benchmark),
             keys=[
                 {
@@ -109,6 +122,14 @@ class Pages:
         """The centralized runs that a run is measured against, as far as they are here."""
         found = (self._runs.get(reference.id) for reference in run.result.references)
         return [reference for reference in found if reference is not None]
+
+
+def _fitting(render: Callable[[int], str]) -> str:
+    """The page with as many rows as it has room for. render: from their number to the page."""
+    most = MOST_ROWS
+    while len((page := render(most)).encode(errors="replace")) > LARGEST and most > 1:
+        most //= 2
+    return page
 
 
 def _counts(board: Board) -> str:

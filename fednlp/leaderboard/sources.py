@@ -33,15 +33,8 @@ def places(source: Path, problems: list[str]) -> Iterator[Path]:
 
     What is unfinished or cannot be read is appended to the problems. Links to directories are not
     followed, but one to a run folder is one.
-
-    Raises:
-        UserError: nothing is there.
     """
-    kind = kind_of(source)
-    if kind not in ("directory", "file"):
-        expected = "a run folder, a directory of run folders, or a submission"
-        raise UserError(str(source), "no such directory or file", expected)
-    if kind == "file" or _is_run(source, problems):
+    if kind_of(source) == "file" or _is_run(source, problems):
         yield source
         return
     waiting = [source]
@@ -75,7 +68,15 @@ def opened(place: Path) -> Iterator[Opened]:
 
 
 def distinct(sources: Sequence[Path]) -> list[Path]:
-    """The sources without those that are given twice, in order."""
+    """The sources without those that are given twice, in order.
+
+    Raises:
+        UserError: nothing is where one should be.
+    """
+    for source in sources:
+        if kind_of(source) not in ("directory", "file"):
+            expected = "a run folder, a directory of run folders, or a submission"
+            raise UserError(str(source), "no such directory or file", expected)
     return list({source.resolve(): source for source in sources}.values())
 
 

@@ -98,8 +98,20 @@ def _told(line: Line, key: str) -> str:
     return line.gap.budget if key == "budget" else line.tuning
 
 
-def table_rows(benchmark: Benchmark, links: Links) -> list[Row]:
-    """The rows of a benchmark's table, from the smallest gap on."""
+def short_rows(lines: Sequence[Line], links: Links) -> list[tuple[str, str, list[tuple[int, str]]]]:
+    """Lines in short: method, gap, and its seeds with their pages."""
+    return [
+        (
+            line.method,
+            f"{signed(line.gap.gap.mean)} {half_width(line.gap_summary.t_interval)}".strip(),
+            [(run.result.seed, links.run(run)) for run in line.runs],
+        )
+        for line in lines
+    ]
+
+
+def table_rows(benchmark: Benchmark, links: Links, most: int) -> list[Row]:
+    """At most so many rows of a benchmark's table, from the smallest gap on."""
     ends = [0.0]
     for line in benchmark.lines:
         ends += line.gap_summary.t_interval or (line.gap.gap.mean,)
@@ -108,7 +120,7 @@ def table_rows(benchmark: Benchmark, links: Links) -> list[Row]:
     room = max(max(means, default=0), 0) - min(min(means, default=0), 0)
     ends = [min(max(end, min(means) - room), max(means) + room) for end in ends]
     x, extra = intervals.scale([0.0, *ends]), told_apart(benchmark)
-    return [_row(line, x, extra, links) for line in benchmark.lines]
+    return [_row(line, x, extra, links) for line in benchmark.lines[:most]]
 
 
 def _row(line: Line, x: Scale, extra: Sequence[str], links: Links) -> Row:

@@ -83,7 +83,7 @@ def test_a_digest_gives_the_gap_table_that_the_folders_give(runs):
 
 def test_a_digest_comes_back_from_the_cache_as_it_went(runs):
     path = next(p for p in runs.iterdir() if "FedAvg" in p.name)
-    run = read_digest(path, "runs", folder_key(path))
+    run = read_digest(path, path, "runs", folder_key(path))
     again = BoardRun.from_json(json.loads(json.dumps(run.as_json())), path, "runs", run.key)
     assert again == run
     assert len(run.quantiles) == 9 and run.quantiles == sorted(run.quantiles)
@@ -295,45 +295,6 @@ def test_an_empty_directory_makes_a_site_that_says_so(tmp_path):
     (tmp_path / "runs").mkdir()
     assert command("leaderboard", tmp_path / "runs", "--out", tmp_path / "site").code == 0
     assert "no federated run" in (tmp_path / "site/index.html").read_text()
-
-
-# many people ------------------------------------------------------------------------------------
-
-
-def test_the_same_run_from_two_people_counts_once(runs, tmp_path):
-    shutil.copytree(runs, tmp_path / "hers")
-    board = board_of([runs, tmp_path / "hers", runs])
-    assert len(board.runs) == 12 and not board.conflicts
-    assert all(len(line.gap.seeds) == 2 for line in board.lines)
-
-
-def test_two_results_of_one_id_are_a_conflict_and_neither_counts(runs, tmp_path):
-    hers = tmp_path / "hers"
-    hers.mkdir()
-    other = write_run(hers, replace(BASE, seed=0, method="FedAvg", quality=0.8), noise=7)
-    site = tmp_path / "site"
-    built = build([runs, hers], site)
-    (conflict,) = built.board.conflicts
-    assert conflict.id == other.id and "selected.test.accuracy" in conflict.differing
-    (line,) = [n for n in built.board.lines
-               if n.algorithm == "FedAvg" and n.gap.task == "text_classification"]  # fmt: skip
-    assert line.gap.seeds == (1,)
-    overview = "".join(pages(site)["index.html"].text)
-    assert "Conflicts" in overview and str(hers) in overview and str(runs) in overview
-    assert sum(1 for _ in (site / "run").glob(f"{other.id[:24]}-*.html")) == 2
-
-
-def test_rounding_beyond_the_tolerance_is_no_conflict(runs, tmp_path):
-    from fednlp.results.schema import Result
-
-    path = next(p for p in runs.iterdir() if "FedAvg" in p.name)
-    shutil.copytree(path, tmp_path / "hers" / path.name)
-    copy = tmp_path / "hers" / path.name / "result.json"
-    result = Result.model_validate_json(copy.read_text())
-    test = {k: v + 1e-7 for k, v in result.last.test.items()}
-    last = result.last.model_copy(update={"test": test})
-    copy.write_bytes(result.model_copy(update={"last": last}).as_json())
-    assert not board_of([runs, tmp_path / "hers"]).conflicts
 
 
 # the terminal -----------------------------------------------------------------------------------
