@@ -138,6 +138,8 @@ class Result(Record):
     def content_checksum(self) -> str:
         """SHA-256 of all fields but the checksum."""
         content = self.model_dump(mode="json", exclude={"checksum"})
+        if not self.files:  # as in files that are older than the field
+            del content["files"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @model_validator(mode="after")

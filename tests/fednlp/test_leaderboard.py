@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -352,3 +353,15 @@ def test_forged_numbers_that_no_run_can_have_are_named_and_stop_nothing(runs, tm
     built = build([runs], tmp_path / "site")
     assert any("runs" in problem for problem in built.board.problems)
     assert sum(len(line.gap.seeds) for line in built.board.lines) == 6
+
+
+def test_results_that_are_older_than_a_field_are_read(runs):
+    """Their checksum does not cover what was not there."""
+    for folder in runs.iterdir():
+        old = json.loads((folder / "result.json").read_text())
+        assert old.pop("files") == {}
+        del old["checksum"]
+        whole = hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()
+        (folder / "result.json").write_text(json.dumps({**old, "checksum": whole}))
+    board = board_of([runs])
+    assert len(board.runs) == 12 and not board.problems
