@@ -9,7 +9,7 @@ from functools import cached_property
 from statistics import mean
 
 from fednlp.leaderboard.collect import Collection
-from fednlp.leaderboard.conflicts import Conflict, is_disputed
+from fednlp.leaderboard.conflicts import DISPUTED, Conflict, is_disputed
 from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.escaping import shown
 from fednlp.results.gap import Gap, gaps, series
@@ -31,7 +31,7 @@ class Line:
     gap: Gap
     method: str
     algorithm: str  # its name alone: the column of the overview
-    detail: str  # the rest of the method's name
+    details: tuple[str, ...]  # the rest of the method's name: own settings, client, what else tells
     style: int
     rank: Rank | None
 
@@ -139,7 +139,7 @@ class Board:
 def make_board(collected: Collection) -> Board:
     """The leaderboard of a collection."""
     settled, problems = collected.settled, list(collected.problems)
-    table = gaps([*settled.runs, *settled.disputed], problems)
+    table = [_marked(gap) for gap in gaps([*settled.runs, *settled.disputed], problems)]
     grouped: dict[str, list[Gap]] = {}
     for gap in table:
         grouped.setdefault(f"{gap.task}, {gap.benchmark}, {gap.metric}", []).append(gap)
@@ -167,6 +167,15 @@ def _benchmark(name: str, members: Sequence[Gap]) -> Benchmark:
     return Benchmark(key, shown(members[0].benchmark, 300), tuple(lines), comparisons)
 
 
+def _marked(gap: Gap) -> Gap:
+    """A line whose reference is in conflict says so, and which entry it is where there are two."""
+    if not _is_disputed(gap):
+        return gap
+    named = gap.method.replace(f"centralized.{DISPUTED}=", "reference ")
+    mark = ", reference in conflict" if named == gap.method else ", in conflict"
+    return replace(gap, method=named + mark)
+
+
 def _is_disputed(gap: Gap) -> bool:
     return any(is_disputed(_board_run(reference)) for _, reference in gap.pairs)
 
@@ -175,14 +184,18 @@ def _line(gap: Gap, style: int) -> Line:
     federated, reference = gap.pairs[0]
     whole = f"{series(federated)} {series(reference)}"
     name = str((federated.result.algorithm or {}).get("name", "?"))
-    rest = gap.method.removeprefix(name).strip()
-    mark = ", reference in conflict" if _is_disputed(gap) else ""
+    named = f"{gap.algorithm} [{gap.client}]"
+    rest = (
+        gap.algorithm.removeprefix(name),
+        gap.client,
+        gap.method.removeprefix(named).strip(", "),
+    )
     return Line(
         key=hashlib.sha256(whole.encode()).hexdigest()[:12],
         gap=gap,
-        method=shown(gap.method) + mark,
+        method=shown(gap.method),
         algorithm=shown(name, 40),
-        detail=shown(rest) + mark,
+        details=tuple(map(shown, rest)),
         style=style,
         rank=None,
     )

@@ -50,11 +50,16 @@ def _view(conflict: Conflict, links: Links) -> ConflictView:
         rows.append(("environment", ["not recorded"] * len(runs)))
     return ConflictView(
         shown(first.folder or first.id),
-        shown("; ".join(conflict.differing), 400),
+        shown(_what(conflict), 400),
         [(links.run(run), f"entry {number}") for number, run in enumerate(runs, start=1)],
         len(conflict.runs) - len(runs),
         [(name, values, len(set(values)) > 1) for name, values in rows],
     )
+
+
+def _what(conflict: Conflict) -> str:
+    """The names of what differs; the numbers stand below them."""
+    return ", ".join(dict.fromkeys(words.partition(": ")[0] for words in conflict.differing))
 
 
 def _from(sources: Sequence[str]) -> str:
@@ -72,7 +77,8 @@ def conflict_lines(board: Board) -> list[str]:
     lines = []
     for conflict in board.conflicts[:MOST_CONFLICTS]:
         places = shown(", ".join(dict.fromkeys(_from(s) for s in conflict.sources)), 300)
-        differing = shown("; ".join(conflict.differing), 300)
-        lines.append(f"conflict: {conflict.id[:24]} in {places}: {differing}")
+        lines.append(
+            f"conflict: {conflict.id[:24]} in {places}: {shown(_what(conflict), 300)} differ"
+        )
     more = len(board.conflicts) - len(lines)
     return [*lines, f"and {more} more ids with entries in conflict"] if more else lines

@@ -10,6 +10,7 @@ from statistics import mean
 from fednlp.leaderboard.axes import TIMES, UNITS, span, unit
 from fednlp.leaderboard.board import Benchmark, Line
 from fednlp.leaderboard.charts import Chart, Level, Series
+from fednlp.leaderboard.conflicts import DISPUTED, is_disputed
 from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.escaping import shown
 
@@ -93,14 +94,16 @@ def _band(line: Line, along: Along | None) -> Series | None:
 
 def _levels(references: Sequence[BoardRun], floor: float) -> list[Level]:
     """Per budget the best centralized validation score; matched also after as many examples."""
-    by_budget: dict[str, list[BoardRun]] = {}
+    by_budget: dict[tuple[str, str], list[BoardRun]] = {}
     for run in references:
-        by_budget.setdefault(run.result.budget or "", []).append(run)
+        entry = f", entry {run.identity[DISPUTED]}" if is_disputed(run) else ""
+        by_budget.setdefault((run.result.budget or "", entry), []).append(run)
     levels = []
-    for budget, runs in sorted(by_budget.items()):
+    for (budget, entry), runs in sorted(by_budget.items()):
         key = runs[0].result.primary_metric
         best = mean(run.result.selected.validation[key] for run in runs)
-        levels.append(Level(f"centralized ({budget}), best: {best:.3f}", "central", [best]))
+        name = f"centralized ({budget}{entry}), best: {best:.3f}"
+        levels.append(Level(name, "central", [best]))
         if budget == "matched":
             curves = [dict(run.validation_curve()) for run in runs]
             rounds = sorted(set.intersection(*(set(curve) for curve in curves)))

@@ -75,21 +75,25 @@ def _row(benchmark: Benchmark, names: Sequence[str]) -> MatrixRow:
     gap = benchmark.first
     data = shown(gap.data, 60) + (" (synthetic)" if gap.synthetic else "")
     common = _common(benchmark)
+    ranks = max((line.rank.worst for line in benchmark.lines if line.rank), default=0)
     return MatrixRow(
         benchmark,
         f"{data}, {shown(gap.partition, 80)}",
         ", ".join([f"{shown(gap.model, 40)}, {gap.rounds} rounds of {gap.cohort}", *common]),
         reference_text(benchmark),
-        [_column(name, by_method.get(name, []), common, len(benchmark.lines)) for name in names],
+        [_column(name, by_method.get(name, []), common, ranks) for name in names],
     )
 
 
 def _common(benchmark: Benchmark) -> list[str]:
     """What all lines of a benchmark share of settings, seeds and tuning: said once."""
     lines = benchmark.lines
-    shared = [{line.detail for line in lines}, {_seeds(line) for line in lines}]
-    shared.append({line.tuning for line in lines})
-    return [one for values in shared if len(values) == 1 and (one := next(iter(values)))]
+    columns = zip(*map(_told, lines), strict=True)
+    return [values[0] for values in columns if len(set(values)) == 1 and values[0]]
+
+
+def _told(line: Line) -> tuple[str, ...]:
+    return (*line.details, _seeds(line), line.tuning)
 
 
 def _seeds(line: Line) -> str:
@@ -98,24 +102,24 @@ def _seeds(line: Line) -> str:
 
 
 def _column(
-    name: str, lines: Sequence[Line], common: Sequence[str], count: int
+    name: str, lines: Sequence[Line], common: Sequence[str], ranks: int
 ) -> tuple[str, list[MatrixCell], int]:
     """Several lines of a method are all told: to show its best would be selection on test."""
-    cells = [_cell(line, name == OTHERS, common, count) for line in lines[:MOST_IN_CELL]]
+    cells = [_cell(line, name == OTHERS, common, ranks) for line in lines[:MOST_IN_CELL]]
     return name, cells, max(len(lines) - MOST_IN_CELL, 0)
 
 
-def _cell(line: Line, whole: bool, common: Sequence[str], count: int) -> MatrixCell:
+def _cell(line: Line, whole: bool, common: Sequence[str], ranks: int) -> MatrixCell:
     gap, rank = line.gap, line.rank
-    own = [text for text in (line.detail, _seeds(line), line.tuning) if text not in common]
+    own = [text for text in _told(line) if text and text not in common]
     if whole:
-        own = [line.method, *own[1 if line.detail not in common else 0 :]]
+        own = [line.method, *(text for text in own if text not in line.details)]
     return MatrixCell(
         signed(gap.gap.mean),
         half_width(line.gap_summary.t_interval),
         f"{min(max(gap.relative.mean, 0), 1) * 100:.0f}" if gap.relative else None,
         ", ".join(own),
         rank_text(rank),
-        rank is not None and rank.best == 1 and rank.worst < count,
+        rank is not None and rank.best == 1 and rank.worst < ranks,
         (human_bytes(gap.bytes), duration(gap.device_seconds)),
     )

@@ -163,7 +163,7 @@ def _known(benchmark: Benchmark) -> list[tuple[str, str]]:
         ("split", shown(gap.partition, 200)),
         ("achieved skew, Jensen-Shannon", skew),
         ("examples", shown(gap.sizes, 60) + " (train / validation / test)"),
-        ("rounds", f"{gap.rounds} of {gap.cohort} clients"),
+        ("rounds", f"{gap.rounds}, of {gap.cohort} clients each"),
         ("optimizer steps", f"{gap.steps[0]:,.0f} centralized, {gap.steps[1]:,.0f} federated"),
         ("error over test examples", f"{quantity(benchmark.lines[0].test_stderr)} (one run)"),
         ("seeds", ", ".join(map(str, sorted(benchmark.seeds)[:20]))),

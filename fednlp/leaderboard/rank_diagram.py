@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -10,9 +10,10 @@ from fednlp.leaderboard.axes import Scale
 from fednlp.leaderboard.escaping import shown
 from fednlp.statistics import CriticalDifference
 
-WIDTH, SIDE = 760, 230  # SIDE: room for names, left and right
+WIDTH = 760
 AXIS, BAR, ROW = 62, 9, 22  # y of the axis; between bars; between names
 LONGEST = 32  # characters of a name
+_LETTER, _BESIDE = 6.6, 65  # pixels of a character, and of what stands beside a name
 
 
 def diagram(found: CriticalDifference, names: Mapping[str, str]) -> Markup:
@@ -24,9 +25,9 @@ def diagram(found: CriticalDifference, names: Mapping[str, str]) -> Markup:
 
 
 def _parts(found: CriticalDifference, names: Mapping[str, str]) -> Iterator[Markup]:
-    count = len(found.ranks)
-    x = Scale(1.0, float(count), SIDE, WIDTH - SIDE)
-    levels = bar_levels([(found.ranks[g[0]], found.ranks[g[-1]]) for g in found.groups])
+    count, x = len(found.ranks), axis(names.values())
+    groups = sorted(found.groups, key=lambda group: found.ranks[group[0]])
+    levels = bar_levels([(found.ranks[g[0]], found.ranks[g[-1]]) for g in groups])
     below = AXIS + BAR * (max(levels, default=-1) + 2) + 8
     height = below + ROW * ((count + 1) // 2) + 4
     told = "; ".join(f"{names[name]} {rank:.2f}" for name, rank in found.ranks.items())
@@ -35,7 +36,7 @@ def _parts(found: CriticalDifference, names: Mapping[str, str]) -> Iterator[Mark
     )
     yield from _axis(x, count)
     yield from _critical(x, found.critical)
-    for group, level in zip(found.groups, levels, strict=True):
+    for group, level in zip(groups, levels, strict=True):
         low, high = x(found.ranks[group[0]]) - 4, x(found.ranks[group[-1]]) + 4
         yield Markup('<path class="bar" d="M{:.1f} {}H{:.1f}"/>').format(
             low, AXIS + BAR * (level + 1) + 2, high
@@ -43,10 +44,16 @@ def _parts(found: CriticalDifference, names: Mapping[str, str]) -> Iterator[Mark
     ordered = list(found.ranks.items())
     left = (count + 1) // 2
     for row, (name, rank) in enumerate(ordered[:left]):
-        yield _method(names[name], rank, x(rank), below + ROW * row, left=True)
+        yield _method(names[name], rank, x, below + ROW * row, left=True)
     for row, (name, rank) in enumerate(reversed(ordered[left:])):
-        yield _method(names[name], rank, x(rank), below + ROW * row, left=False)
+        yield _method(names[name], rank, x, below + ROW * row, left=False)
     yield Markup("</svg>")
+
+
+def axis(names: Collection[str]) -> Scale:
+    """From ranks to pixels, with room for the names left and right."""
+    side = _BESIDE + _LETTER * min(max(map(len, names)), LONGEST)
+    return Scale(1.0, float(len(names)), side, WIDTH - side)
 
 
 def bar_levels(spans: Sequence[tuple[float, float]]) -> list[int]:
@@ -86,11 +93,10 @@ def _critical(x: Scale, critical: float) -> Iterator[Markup]:
     )
 
 
-def _method(name: str, rank: float, at: float, y: float, *, left: bool) -> Markup:
-    edge, text, anchor = (SIDE - 10, SIDE - 15, "end") if left else (
-        WIDTH - SIDE + 10, WIDTH - SIDE + 15, "start",
-    )  # fmt: skip
+def _method(name: str, rank: float, x: Scale, y: float, *, left: bool) -> Markup:
+    away, anchor = (-1, "end") if left else (1, "start")
+    edge = (x.start if left else x.end) + 10 * away
     return Markup(
-        '<path class="lead" d="M{:.1f} {}V{}H{}"/>'
-        '<text x="{}" y="{}" text-anchor="{}">{} <tspan class="rank">{:.2f}</tspan></text>'
-    ).format(at, AXIS, y, edge, text, y + 4, anchor, shown(name, LONGEST), rank)
+        '<path class="lead" d="M{:.1f} {}V{}H{:.1f}"/>'
+        '<text x="{:.1f}" y="{}" text-anchor="{}">{} <tspan class="rank">{:.2f}</tspan></text>'
+    ).format(x(rank), AXIS, y, edge, edge + 5 * away, y + 4, anchor, shown(name, LONGEST), rank)

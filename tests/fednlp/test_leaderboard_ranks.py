@@ -11,9 +11,8 @@ import pytest
 
 from benchmarks.synthetic_runs import Made, write_pair
 from fednlp.leaderboard.across import across, scores
-from fednlp.leaderboard.axes import Scale
 from fednlp.leaderboard.build import board_of, build
-from fednlp.leaderboard.rank_diagram import AXIS, LONGEST, SIDE, WIDTH, bar_levels, diagram
+from fednlp.leaderboard.rank_diagram import AXIS, LONGEST, WIDTH, axis, bar_levels, diagram
 from fednlp.statistics import critical_difference
 
 BASE = Made(rounds=3)
@@ -134,7 +133,7 @@ def found():
 
 def test_methods_stand_at_their_mean_rank_and_bars_join_what_is_not_told_apart(found):
     picture = drawn(found)
-    x = Scale(1.0, 4.0, SIDE, WIDTH - SIDE)
+    x = axis(list(found.ranks))
     assert found.groups == (("a", "b"), ("c", "d"))
     starts = [float(re.match(r"M([\d.]+) ", path)[1]) for path in of(picture, "lead")]
     order = [*list(found.ranks)[:2], *reversed(list(found.ranks)[2:])]
@@ -149,7 +148,7 @@ def test_methods_stand_at_their_mean_rank_and_bars_join_what_is_not_told_apart(f
 
 
 def test_the_critical_difference_is_drawn_to_scale(found):
-    x = Scale(1.0, 4.0, SIDE, WIDTH - SIDE)
+    x = axis(list(found.ranks))
     path = of(drawn(found), "axis")[1]
     assert f"26H{x(1 + found.critical):.1f}" in path
 
@@ -159,6 +158,7 @@ def test_nothing_of_many_methods_leaves_the_picture():
     table = [[(7 * n + m) % 25 / 25 for m in range(25)] for n in range(12)]
     picture = drawn(critical_difference(table, methods))
     width, height = map(float, picture.get("viewBox").split()[2:])
+    assert width == WIDTH
     for text in picture.iter(f"{NAMESPACE}text"):
         assert 0 <= float(text.get("x")) <= width and 0 < float(text.get("y")) < height
     assert len(of(picture, "lead")) == 25
