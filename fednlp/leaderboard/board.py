@@ -173,7 +173,7 @@ def _marked(gap: Gap) -> Gap:
         return gap
     named = gap.method.replace(f"centralized.{DISPUTED}=", "reference ")
     mark = ", reference in conflict" if named == gap.method else ", in conflict"
-    return replace(gap, method=named + mark)
+    return replace(gap, method=shown(named, 120) + mark)
 
 
 def _is_disputed(gap: Gap) -> bool:

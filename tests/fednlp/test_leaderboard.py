@@ -176,6 +176,23 @@ def test_tables_have_captions_and_heads_have_scopes(runs, tmp_path):
         assert len(ids) == len(set(ids)), name
 
 
+def test_a_page_with_no_room_tells_the_rest_in_short(runs, tmp_path, monkeypatch):
+    from fednlp.leaderboard import pages as rendered
+
+    monkeypatch.setattr(rendered, "LARGEST", 1)
+    built = build([runs], tmp_path / "site")
+    overview = (tmp_path / "site/index.html").read_text()
+    assert overview.count('class="entry"') == 1 and "More benchmarks" in overview
+    for benchmark in built.board.benchmarks:
+        assert f"benchmark/{benchmark.key}.html" in overview
+        page = (tmp_path / f"site/benchmark/{benchmark.key}.html").read_text()
+        assert page.count('<tbody class="line">') == 1
+        last = benchmark.lines[1]
+        (told,) = re.findall(rf"<li>{re.escape(last.method)}: (.*?)</li>", page)
+        assert f"{last.gap.gap.mean:+.3f}" in told.replace("−", "-")
+        assert all(f"run/{run.result.id[:24]}.html" in told for run in last.runs)
+
+
 # building again ---------------------------------------------------------------------------------
 
 
