@@ -56,6 +56,11 @@ class Line:
         return [_board_run(run) for _, run in self.gap.pairs]
 
     @cached_property
+    def sources(self) -> list[str]:
+        """Where its federated runs come from."""
+        return sorted({run.source for run in self.runs})
+
+    @cached_property
     def disputed(self) -> bool:
         """Whether a reference of it is in conflict."""
         return _is_disputed(self.gap)

@@ -51,7 +51,7 @@ def collect(sources: Sequence[Path], cache: Cache) -> Collection:
             for place in places(source, problems):
                 try:
                     with opened(place) as inside:
-                        runs, missing = _known(cache, place, inside, problems)
+                        runs, missing = _known(cache, inside, problems)
                         new = list(_read(reader, missing, inside, problems))
                 except (UserError, OSError) as error:
                     problems.append(one_line(error) or str(error))
@@ -63,17 +63,15 @@ def collect(sources: Sequence[Path], cache: Cache) -> Collection:
     return Collection(settle(found), problems, read)
 
 
-def _known(
-    cache: Cache, place: Path, inside: Opened, problems: list[str]
-) -> tuple[list[BoardRun], list[Task]]:
+def _known(cache: Cache, inside: Opened, problems: list[str]) -> tuple[list[BoardRun], list[Task]]:
     """The runs of a place that the cache has, and the folders that it has not."""
     known, missing = [], []
     for folder, path in inside.folders:
         try:
             key = folder_key(folder)
-            run = _cached(cache, path, str(place), key)
+            run = _cached(cache, path, inside.source, key)
             if run is None:
-                missing.append(Task(folder, path, str(place), key))
+                missing.append(Task(folder, path, inside.source, key))
             else:
                 known.append(run)
         except (UserError, OSError) as error:
@@ -137,8 +135,6 @@ def _digest(task: Task) -> BoardRun | str:
     """The digest of a folder, or the line that says why there is none."""
     try:
         return read_digest(task.folder, task.path, task.source, task.key)
-    except (ValueError, OSError) as error:
-        line = one_line(error)
-        if line is None:
-            raise
-        return line
+    except Exception as error:  # the files of a run may hold anything
+        found = f"cannot be read ({type(error).__name__}: {error})"
+        return one_line(error) or f"{task.folder}: {found}"

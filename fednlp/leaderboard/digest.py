@@ -11,6 +11,7 @@ import io
 import json
 import os
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -36,6 +37,7 @@ FILES = {  # what is read, and the most bytes of each: a file from a stranger ma
 }
 OPTIONAL = ("config.yaml", "environment.json", "clients.csv")
 MOST = 2**60  # of anything that is counted
+LARGEST = 1e100  # of any number
 LONGEST_TEXT = 60_000  # characters of a configuration or environment that a page shows
 QUANTILES = tuple(q / 100 for q in (0, 5, 10, 25, 50, 75, 90, 95, 100))
 
@@ -180,11 +182,23 @@ def _require_plausible(run: FinishedRun) -> None:
     metrics += [record["validation"] for record in run.rounds if record.get("validation")]
     if not all(0 <= values.get(key, -1) <= 1 for values in metrics):
         raise UserError(f"{where}: {key}", "is missing or not between 0 and 1", fix=START_AGAIN)
+    for part in (result.model_dump(mode="json"), run.identity):
+        if not all(abs(value) <= LARGEST for value in _numbers(part)):
+            raise UserError(where, "holds a number that is out of all bounds", fix=START_AGAIN)
     costs = result.costs.model_dump(exclude_none=True)
     costs |= {f"of round {n}": r.get("device_seconds") or 0 for n, r in enumerate(run.rounds, 1)}
     wrong = [name for name, value in costs.items() if not _counts(value)]
     if wrong:
         raise UserError(f"{where}: costs {wrong[0]}", "is no amount", fix=START_AGAIN)
+
+
+def _numbers(part: object) -> Iterator[float]:
+    """All numbers in plain data."""
+    if isinstance(part, dict | list):
+        for value in part.values() if isinstance(part, dict) else part:
+            yield from _numbers(value)
+    elif isinstance(part, int | float):
+        yield part
 
 
 def _counts(value: object) -> bool:

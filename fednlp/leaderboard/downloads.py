@@ -37,6 +37,7 @@ def _row(benchmark: Benchmark, line: Line) -> dict[str, Any]:
         row[f"gap_{name}_low"], row[f"gap_{name}_high"] = low, high
     row["test_stderr"] = line.test_stderr
     row["reference_in_conflict"] = line.disputed
+    row["sources"] = "; ".join(line.sources)
     row["runs"] = " ".join(run.result.id for run in line.runs)
     row["references"] = " ".join(run.result.id for run in line.references)
     return {k: shown(v, 2000) if isinstance(v, str) else v for k, v in row.items()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fednlp.errors import UserError
+from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.site import MARKER
 from fednlp.results.files import entries, stands
 from fednlp.submissions.read import open_submission
@@ -24,6 +25,7 @@ class Opened:
     folders: each with the path by which it is told. told: a line about a folder as one about that.
     """
 
+    source: str  # where they are, and for a submission who says to have made it
     folders: Sequence[tuple[Path, Path]]
     told: Callable[[object], str] = str
 
@@ -60,11 +62,12 @@ def opened(place: Path) -> Iterator[Opened]:
     if kind_of(place) == "file":
         with open_submission(place, weights=False) as submission:
             folders = [(path, place / path.name) for path in submission.folders]
-            yield Opened(folders, submission.told)
+            by = f" by {shown(submission.about.name, 60)}" if submission.about.name else ""
+            yield Opened(f"{place}{by}", folders, submission.told)
         return
     alone = stands(place / "result.json")
     found = [place] if alone else [p for p in entries(place) if _has(p, "result.json")]
-    yield Opened([(path, path) for path in found])
+    yield Opened(str(place), [(path, path) for path in found])
 
 
 def distinct(sources: Sequence[Path]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -12,6 +13,7 @@ from fednlp.leaderboard.axes import Scale
 from fednlp.leaderboard.board import Benchmark, Line
 from fednlp.leaderboard.charts import swatch
 from fednlp.leaderboard.digest import BoardRun
+from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.links import Links
 from fednlp.leaderboard.numbers import duration, half_width, percent, quantity, rank_text, signed
 from fednlp.results.gap import SHARES
@@ -79,7 +81,11 @@ _COLUMNS = (
         for share in _SHARES
     ),
 )
-_TOLD = {"budget": ("Budget", "of the centralized reference"), "tuning": ("Tuning", "")}
+_TOLD = {
+    "budget": ("Budget", "of the centralized reference"),
+    "tuning": ("Tuning", ""),
+    "from": ("From", "where the runs of its seeds come from"),
+}
 
 
 def columns(benchmark: Benchmark) -> list[Column]:
@@ -91,11 +97,21 @@ def columns(benchmark: Benchmark) -> list[Column]:
 
 def told_apart(benchmark: Benchmark) -> list[str]:
     """The optional columns, in which the lines differ."""
-    return [key for key in _TOLD if len({_told(line, key) for line in benchmark.lines}) > 1]
+    sources = {source for line in benchmark.lines for source in line.sources}
+    differing = {key for key in _TOLD if len({_told(line, key) for line in benchmark.lines}) > 1}
+    return [key for key in _TOLD if key in differing or (key == "from" and len(sources) > 1)]
 
 
 def _told(line: Line, key: str) -> str:
+    if key == "from":
+        return _places(line.sources)
     return line.gap.budget if key == "budget" else line.tuning
+
+
+def _places(sources: Sequence[str]) -> str:
+    """The last part of each place, three at most."""
+    more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
+    return ", ".join(shown(Path(source).name, 40) for source in sources[:3]) + more
 
 
 def short_rows(lines: Sequence[Line], links: Links) -> list[tuple[str, str, list[tuple[int, str]]]]:
@@ -169,6 +185,6 @@ def _seed(run: BoardRun, central: BoardRun, extra: Sequence[str], links: Links) 
         Cell("Sent", human_bytes(result.costs.bytes_up + result.costs.bytes_down)),
         Cell("Time", duration(result.costs.device_seconds)),
         *(Cell("", "") for _ in _SHARES),
-        *(Cell("", "", "t") for _ in extra),
+        *(Cell("", _places([run.source]) if key == "from" else "", "t") for key in extra),
     ]
     return SeedRow(result.seed, links.run(run), cells)

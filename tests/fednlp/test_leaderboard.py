@@ -352,24 +352,36 @@ def _forged(path, **changes):
     file.write_bytes(result.model_copy(update=changes).as_json())
 
 
-@pytest.mark.parametrize("what", ["metric", "count", "other metric", "negative"])
+HUGE = ["of clients", "of a learning rate", "of a split"]  # no float is that large
+
+
+@pytest.mark.parametrize("what", ["metric", "count", "other metric", "negative", *HUGE])
 def test_forged_numbers_that_no_run_can_have_are_named_and_stop_nothing(runs, tmp_path, what):
     from fednlp.results.schema import Result
 
-    path = sorted(p for p in runs.iterdir() if "centralized" in p.name)[0]
+    kind = "FedAvg" if what in HUGE else "centralized"
+    path = sorted(p for p in runs.iterdir() if kind in p.name)[0]
     result = Result.model_validate_json((path / "result.json").read_text())
     score = result.selected
     if what in ("metric", "negative"):
         value = 1e308 if what == "metric" else -0.1
         test = {name: value for name in score.test}
         _forged(path, selected=score.model_copy(update={"test": test}))
+    elif what == "of clients":
+        clients = result.clients.model_copy(update={"scored": 10**400})
+        _forged(path, clients=clients)
+    elif what == "of a learning rate":
+        _forged(path, client={**result.client, "lr": 10**400})
+    elif what == "of a split":
+        _forged(path, partition={**result.partition, "achieved": {"js_distance": 10**400}})
     elif what == "count":
         _forged(path, costs=result.costs.model_copy(update={"peak_memory_bytes": 10**400}))
     else:
         _forged(path, primary_metric="second_metric")
     built = build([runs], tmp_path / "site")
-    assert any("runs" in problem for problem in built.board.problems)
-    assert sum(len(line.gap.seeds) for line in built.board.lines) == 6
+    assert any(path.name in problem or "reference" in problem for problem in built.board.problems)
+    lost = 1 if what in HUGE else 2  # a reference is that of two
+    assert sum(len(line.gap.seeds) for line in built.board.lines) == 8 - lost
 
 
 def test_results_that_are_older_than_a_field_are_read(runs):

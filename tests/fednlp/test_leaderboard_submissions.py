@@ -347,3 +347,12 @@ def test_what_submit_packed_is_what_the_folders_give(small_data, tmp_path):
     assert command("submit", federated, "--out", entry, "--weights").code == 0
     mine, theirs = board_of([out]), board_of([entry])
     assert [n.gap.gap for n in theirs.lines] == [n.gap.gap for n in mine.lines] != []
+
+
+def test_the_table_says_whose_run_each_seed_is(runs, tmp_path):
+    parts = [zipped(tmp_path / f"{seed}.zip", of(runs, f"-s{seed}-")) for seed in range(2)]
+    build(parts, tmp_path / "site")
+    page = next((tmp_path / "site/benchmark").glob("*.html")).read_text()
+    assert page.count("0.zip, 1.zip") >= 2 and page.count(">0.zip</td>") == 2
+    rows = json.loads((tmp_path / "site/data/all.json").read_text())["lines"]
+    assert {row["sources"] for row in rows} == {f"{parts[0]}; {parts[1]}"}
