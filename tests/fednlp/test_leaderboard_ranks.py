@@ -98,6 +98,39 @@ def test_a_reference_changes_no_rank(ten):
     assert scores(doubled) == scores(benchmark)
 
 
+def test_seeds_of_a_method_that_are_in_several_lines_are_put_together(tmp_path):
+    for seed in (0, 1):
+        written(tmp_path, "a", METHODS, seed=seed)
+    (benchmark,) = board_of([tmp_path]).benchmarks
+    apart = [
+        replace(line, gap=replace(line.gap, pairs=(pair,)))
+        for line in benchmark.lines
+        for pair in line.gap.pairs
+    ]
+    assert scores(replace(benchmark, lines=tuple(apart))) == scores(benchmark)
+
+
+def test_settings_that_the_short_name_does_not_tell_tell_two_methods_apart(ten):
+    (benchmark, *_) = board_of([ten]).benchmarks
+    line = benchmark.lines[0]
+    ((run, reference),) = line.gap.pairs
+    other = replace(run, identity={**run.identity, "clip": 1})
+    gap = replace(line.gap, method=f"{line.gap.method} clip=1", pairs=((other, reference),))
+    found = scores(replace(benchmark, lines=(line, replace(line, gap=gap))))
+    assert list(found) == [line.gap.method, gap.method]
+
+
+def test_the_largest_table_is_taken(ten):
+    """Four methods on ten data sets rather than three on eleven, but three rather than none."""
+    for number in range(9):
+        written(ten, f"set-{number}", {"FedAdam": 0.4})
+    assert len(across(board_of([ten])).rows) == 3  # nine data sets have all four
+    written(ten, "set-9", {"FedAdam": 0.4})
+    written(ten, "more", METHODS)
+    told = across(board_of([ten]))
+    assert (len(told.rows), told.found.data_sets) == (4, 10)
+
+
 def test_two_settings_of_a_method_are_two_methods(ten):
     for number in range(10):
         written(ten, f"set-{number}", {"FedAvg": 0.1}, client_lr=3e-3)

@@ -15,6 +15,7 @@ from test_hostile_submissions import written as archive
 
 from benchmarks.synthetic_runs import Made, write_pair
 from fednlp.leaderboard.build import board_of, build
+from fednlp.leaderboard.sources import opened
 from fednlp.results.own_names import FILES, MANIFEST
 from fednlp.results.schema import Result
 from fednlp.submissions.read import open_submission
@@ -105,7 +106,7 @@ def test_last_digits_from_another_machine_are_no_conflict_and_the_first_entry_co
     runs, tmp_path
 ):
     hers = copied(runs, tmp_path / "hers")
-    for folder in of(hers):
+    for folder in of(hers, "Fed"):
         forged(folder, 1e-4)
         elsewhere(folder)
     a, b = zipped(tmp_path / "a.zip", of(runs)), zipped(tmp_path / "b.zip", of(hers))
@@ -179,6 +180,23 @@ def test_one_forged_reference_leaves_the_other_seeds_alone(runs, tmp_path):
         assert [disputed for disputed, _, _ in found] == [False, True]
 
 
+def test_entries_that_agree_are_measured_against_all_references_of_theirs(runs, tmp_path):
+    plain, hers = board_of([runs]), copied(runs, tmp_path / "hers")
+    for folder in of(hers, "FedAvg"):
+        forged(folder, 0, references=[])
+    for sources in ([runs, hers], [hers, runs]):
+        assert line(board_of(sources), "FedAvg") == line(plain, "FedAvg")
+
+
+def test_lines_with_a_reference_in_conflict_come_last(runs, tmp_path):
+    hers = copied(runs, tmp_path / "hers")
+    forged(of(hers, "centralized-s1")[0])  # a smaller gap than any other
+    entry = zipped(tmp_path / "b.zip", of(hers, "-s1-"))
+    lines = board_of([runs, entry]).lines
+    assert [n.disputed for n in lines] == [False] * 2 + [True] * 4
+    assert min(lines, key=lambda n: n.gap.gap.mean).disputed
+
+
 def test_a_copy_of_somebodys_runs_with_a_forged_reference_does_not_hide_theirs(runs, tmp_path):
     plain, hers = board_of([runs]), copied(runs, tmp_path / "hers")
     for folder in of(hers, "centralized"):
@@ -210,6 +228,16 @@ def test_every_link_leads_somewhere_where_entries_are_in_conflict(runs, tmp_path
         for link in filter(None, links):
             assert ((site / name).parent / link).resolve().is_file(), f"{name}: {link}"
     assert build([runs, hers], site).written < 20  # of run pages, none
+
+
+def test_a_run_is_not_measured_against_a_reference_with_another_floor(runs):
+    (folder,) = of(runs, "centralized-s0")
+    result = Result.model_validate_json((folder / "result.json").read_text())
+    floor = {split: {k: v / 2 for k, v in m.items()} for split, m in result.floor.items()}
+    forged(folder, 0, floor=floor)
+    board = board_of([runs])
+    assert len([p for p in board.problems if "its reference has another floor" in p]) == 2
+    assert [n.gap.seeds for n in board.lines] == [(1, 2)] * 2
 
 
 @pytest.mark.parametrize("field", ["examples", "bytes_up", "reference of another seed"])
@@ -306,7 +334,8 @@ def test_trees_folders_and_files_are_found(runs, tmp_path):
     tree = tmp_path / "tree"
     copied(runs, tree / "hers" / "more")
     zipped(tree / "his.zip", of(runs, "-s0-"))
-    copied(runs, tree / "hers" / "tuning")  # trials, which are in no table
+    (tree / "hers" / "tuning").mkdir()
+    write_pair(tree / "hers" / "tuning", replace(BASE, seed=9))  # a trial, which is in no table
     (tree / "hers" / "loop").symlink_to(tree)
     build([runs], tree / "site")
     board = board_of([tree])
@@ -336,6 +365,8 @@ def test_weights_of_a_submission_are_not_unpacked(runs, tmp_path):
     for weights in (True, False):
         with open_submission(path, weights=weights) as submission:
             assert (submission.folders[0].parent / name).exists() == weights
+    with opened(path) as inside:
+        assert not (inside.folders[0][0].parent / name).exists()
 
 
 def test_what_submit_packed_is_what_the_folders_give(small_data, tmp_path):
