@@ -12,10 +12,11 @@ import time
 import torch
 
 from fednlp.config import central_client
-from fednlp.errors import UserError
+from fednlp.errors import NotFinite
 from fednlp.experiment import Experiment
 from fednlp.identity import centralized_plan
 from fednlp.journal import Journal
+from fednlp.profile import PREPARATION, clock
 from fednlp.progress import Progress
 from fednlp.results.run_folder import RunFolder
 
@@ -31,6 +32,7 @@ def run_centralized(
     journal = Journal(experiment, folder, plan.points, plan.every, progress)
     client = central_client(experiment.config)
     trainer = dataclasses.replace(experiment.trainer(), settings=client)
+    clock.lap(PREPARATION)
     participation = trainer.participate(
         experiment.union,
         experiment.initial_weights,
@@ -49,7 +51,7 @@ def run_centralized(
         work = participation.advance(plan.until(point))
         progress.client_done()
         if not bool(torch.isfinite(trainer.model.weights).all()):
-            raise UserError(
+            raise NotFinite(
                 f"centralized run, point {point + 1}",
                 "its weights are not finite",
                 fix="lower client.lr or centralized.client.lr",

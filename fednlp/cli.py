@@ -98,18 +98,50 @@ def suite(
     beat_floor: Annotated[
         bool, typer.Option("--beat-floor", help="fail if a centralized run is not above its floor")
     ] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="runs at once, a process each")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="tell the plan and its cost")] = False,
+    rate: Annotated[
+        float,
+        typer.Option(min=1e-3, help="of --dry-run: GFLOP/s of a job, where no finished run tells"),
+    ] = 20.0,
 ) -> None:
-    """Run a matrix of configurations, reusing finished runs and shared references."""
-    from fednlp.places import config_file
-    from fednlp.suite import load_suite
+    """Run a matrix of configurations, reusing finished runs and shared references.
 
-    path = config_file(suite)
-    planned = load_suite(path, _with_skip_bad(overrides, skip_bad))
-    console.print(f"{len(planned)} federated runs and the references they need", highlight=False)
-    runs = [(f"{path} ({entry.label})", entry.config) for entry in planned]
-    gaps = _run_all(runs, out, allow_inexact)
+    Run again, it continues. --dry-run only tells what would be done, and what that would cost.
+    """
+    from fednlp.engines.nursery import begin_early, worker_context
+    from fednlp.places import config_file
+    from fednlp.suite import read_suite
+
+    described = read_suite(config_file(suite), _with_skip_bad(overrides, skip_bad))
+    planned = [] if dry_run else [entry.config for _, entry in described.runs()]
+    if jobs > 1 and planned:
+        worker_context()  # its server imports the libraries while this process does
+    for config in planned if jobs == 1 else []:
+        begin_early(config.engine)
+    from fednlp.jobs.whole import WholeSuite
+
+    whole = WholeSuite(described)
+    console.print(whole.title, highlight=False)
+    if dry_run:
+        from fednlp.jobs.dry_run import dry_run as told
+
+        for part in told(whole, out, jobs, 1e9 * rate):
+            console.print(part, highlight=False)
+        return
+    try:
+        finished = whole.run(out, console, jobs, allow_inexact)
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        raise typer.Exit(130) from None
+    for line in finished.alone:
+        console.print(line, highlight=False, soft_wrap=True)
+    failures = [] if finished.told else finished.failures
+    gaps = _print_result(out, finished.folders, failures, finished.failed, finished.runs)
     if gaps:  # none without references
         _plot(gaps, out)
+    if finished.failed:
+        raise typer.Exit(1 if finished.faults else 2)
     below = sorted({g.benchmark for g in gaps if g.centralized <= g.floor})
     if beat_floor and below:
         print("centralized does not beat the floor:", *below, sep="\n", file=sys.stderr)
@@ -344,12 +376,20 @@ def _run_all(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> 
             score = federated.selected.test[federated.primary_metric]
             text = f"{federated.folder}: {federated.primary_metric} {score:.3f} on test"
             console.print(text, highlight=False, soft_wrap=True)
+    table = _print_result(out, folders, failures, len(failures), len(configs))
+    if failures:
+        raise typer.Exit(2)
+    return table
+
+
+def _print_result(
+    out: Path, folders: set[str], failures: list[str], failed: int, runs: int
+) -> list[Gap]:
+    """The gap table of the runs that were made, and the lines of those that were not."""
     table = _print_gaps(out, "table", folders)
     console.print(f"run folders: {out.resolve()}", highlight=False, soft_wrap=True)
     if failures:
-        summary = f"{len(failures)} of {len(configs)} runs failed:"
-        print(summary, *failures, sep="\n", file=sys.stderr)
-        raise typer.Exit(2)
+        print(f"{failed} of {runs} runs failed:", *failures, sep="\n", file=sys.stderr)
     return table
 
 
@@ -371,7 +411,7 @@ def _print_gaps(runs_dir: Path, form: str, only: set[str] | None = None) -> list
         return table
     console.print(tables.terminal(table, console.width))
     for note in tables.footnotes(table):
-        console.print(note, style="dim", highlight=False)
+        console.print(note, style="dim", highlight=False, markup=False)
     compared = comparison_tables.worth_comparing(contests(table))
     if compared:
         console.print(comparison_tables.terminal(compared, console.width))

@@ -35,7 +35,9 @@ from fednlp.results.schema import (
     Reference,
     Result,
     Score,
+    Tuning,
 )
+from fednlp.results.tuning import tuning_note
 from tasks.overlap import repeated
 from tasks.plain_files import read_plain
 from tasks.unseen_labels import shortened, unseen_labels
@@ -49,6 +51,7 @@ def conclude(
     *,
     budget: Literal["matched", "converged"] | None = None,
     references: list[Reference] | None = None,
+    tuning: Tuning | None = None,
 ) -> Result:
     """Evaluates on test, writes predictions.parquet, clients.csv and, last, result.json."""
     began = time.perf_counter()
@@ -93,9 +96,16 @@ def conclude(
         skipped_uploads=sum(len(r.get("skipped", [])) for r in rounds),
         budget=budget,
         references=references or [],
+        tuned=tuning is not None,
+        tuning=tuning,
         clients=clients,
         costs=_costs(experiment, rounds, evaluator.seconds, began),
-        notes=[*_notes(experiment, kind), *_skipped(rounds), *environment_notes(folder.path)],
+        notes=[
+            tuning_note(tuning),
+            *_notes(experiment, kind),
+            *_skipped(rounds),
+            *environment_notes(folder.path),
+        ],
         files=sums(folder.path),
     )
     files.write_bytes(folder.path / "result.json", result.as_json())
@@ -161,7 +171,7 @@ def _partition_facts(experiment: Experiment) -> dict[str, Any]:
 
 
 def _notes(experiment: Experiment, kind: str) -> list[str]:
-    notes = ["untuned: the learning rates were not searched for"]
+    notes = []
     skipped = experiment.corpus.skipped
     if skipped:
         more = f" and {len(skipped) - 1} more" if len(skipped) > 1 else ""

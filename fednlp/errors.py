@@ -25,6 +25,10 @@ class UserError(ValueError):
         return told(self.where, self.found, self.expected, self.fix)
 
 
+class NotFinite(UserError):
+    """Training gave NaN or an infinity: an error of a run, an answer to a search for rates."""
+
+
 def is_user_error(error: BaseException) -> bool:
     """True for `UserError` and for the leaf packages' errors, which carry the same four fields."""
     return all(hasattr(error, name) for name in ("where", "found", "expected", "fix"))

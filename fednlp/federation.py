@@ -11,11 +11,11 @@ from algorithms.algorithm import Cohort, State
 from fednlp.components import client_optimizer
 from fednlp.engines.client import Assignment, ClientRunner
 from fednlp.engines.local import LocalEngine
-from fednlp.errors import UserError
+from fednlp.errors import NotFinite
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
 from fednlp.journal import Journal
-from fednlp.profile import AGGREGATION, clock
+from fednlp.profile import AGGREGATION, PREPARATION, clock
 from fednlp.progress import Progress
 from fednlp.random_streams import torch_generator
 from fednlp.remarks import remarks
@@ -56,6 +56,7 @@ class Federation:
             self.experiment, self.folder, config.rounds, config.evaluation.every, self.progress
         )
         weights, server = self._restore()
+        clock.lap(PREPARATION)
         for round in range(self.folder.manifest.completed, until or config.rounds):
             cohort = self.cohort(round)
             self.progress.round(round, len(cohort))
@@ -73,7 +74,7 @@ class Federation:
             )
             clock.lap(AGGREGATION)
             if not bool(torch.isfinite(weights).all()):
-                raise UserError(
+                raise NotFinite(
                     f"round {round + 1}",
                     "the server's weights are not finite",
                     fix="lower server.lr or client.lr",

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from algorithms.algorithm import State
-from fednlp.errors import UserError
+from fednlp.errors import NotFinite
 
 FIX = "lower client.lr, or leave such clients out: client.on_nonfinite: skip"
 
@@ -43,11 +43,11 @@ def refuse_skipped(rounds: Iterable[Mapping[str, Any]], folder: str) -> None:
     """Stops where a run that must not leave clients out would use rounds that did.
 
     Raises:
-        UserError: names the first client, its round and the folder.
+        NotFinite: names the first client, its round and the folder.
     """
     for record in rounds:
         if record.get("skipped"):
-            raise UserError(
+            raise NotFinite(
                 f"client {record['skipped'][0]}, round {record['round']}",
                 f"its upload is not finite ({folder} left it out)",
                 fix=FIX,

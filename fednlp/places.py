@@ -36,10 +36,19 @@ def _folder(variable: str, given: str) -> Path:
     return Path(given)
 
 
+_VARIABLES = ("FEDNLP_CONFIGS", "FEDNLP_CACHE", "FEDNLP_DATA")
+
+
 def variables() -> dict[str, str]:
     """What this program's variables say, with whole paths, for a process in another directory."""
-    names = ("FEDNLP_CONFIGS", "FEDNLP_CACHE", "FEDNLP_DATA")
-    return {name: os.path.abspath(os.environ[name]) for name in names if os.environ.get(name)}
+    return {name: os.path.abspath(os.environ[name]) for name in _VARIABLES if os.environ.get(name)}
+
+
+def adopt(variables: dict[str, str]) -> None:
+    """Sets them in a process that was forked by one that may have had others."""
+    for name in _VARIABLES:
+        os.environ.pop(name, None)
+    os.environ.update(variables)
 
 
 def config_file(name: str) -> Path:

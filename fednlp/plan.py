@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from algorithms.algorithm import Client, Correction, State, Trained
 from fednlp.components import client_optimizer
@@ -25,7 +25,12 @@ PLACE = "the plan"  # which hooks are called for
 
 @dataclass(frozen=True)
 class Plan:
-    """Predicted costs; examples and bytes are exact for uniform sampling of equal clients."""
+    """Predicted costs; examples and bytes are exact for uniform sampling of equal clients.
+
+    tokens: without padding. scored_tokens: of the validations and tests of one of the two runs.
+    seconds: of both, from probe steps; 0 where none were taken. multiplied: weights of the whole
+    model that a token is multiplied by, which is those outside of tables that are only looked up.
+    """
 
     federated_id: str
     centralized_id: str | None
@@ -33,9 +38,12 @@ class Plan:
     clients_per_round: int
     population: int
     examples: int
+    tokens: int
     steps: int
     centralized_examples: int
+    centralized_tokens: int
     centralized_steps: int
+    scored_tokens: int
     bytes_down: int
     bytes_up: int
     bytes_base: int
@@ -43,15 +51,32 @@ class Plan:
     seconds: float
     trainable: int
     frozen: int
+    multiplied: int
 
 
 def plan(experiment: Experiment) -> Plan:
     """Predicts steps, bytes, disk and time; time from a few probe steps, which leave no trace."""
+    costs = counts(experiment)
+    steps = costs.steps + costs.centralized_steps
+    return replace(costs, seconds=_step_seconds(experiment) * steps)
+
+
+def counts(experiment: Experiment, ask_method: bool = True) -> Plan:
+    """All of a plan that needs no training.
+
+    ask_method: whether hooks are called, for what a method sends, keeps and trains; without, it
+    counts as sending and keeping nothing and as training once.
+    """
     config, sampler = experiment.config, experiment.sampler
     client, vector = config.client, experiment.initial_weights
-    method = Hooks(experiment.algorithm)
-    server = method.init_server(vector, experiment.model.layout)
-    down = payload_bytes(method.download(vector, server, PLACE))
+    server: State = {}
+    down, upload, state, passes = 0, 0, 0, 1
+    if ask_method:
+        method = Hooks(experiment.algorithm)
+        server = method.init_server(vector, experiment.model.layout)
+        down = payload_bytes(method.download(vector, server, PLACE))
+        upload, passes = upload_size(experiment, method, server)
+        state = payload_bytes(method.init_client(vector, PLACE))
     participations = config.rounds * config.sampling.clients_per_round
     size = _batch_size(experiment)
     steps_each = np.ceil(sampler.sizes / size) * client.epochs
@@ -62,9 +87,7 @@ def plan(experiment: Experiment) -> Plan:
     central = reference.per_point * reference.points if reference else 0.0
     full, rest = divmod(round(central), len(experiment.union))
     central_steps = full * math.ceil(len(experiment.union) / size) + math.ceil(rest / size)
-    upload, passes = upload_size(experiment, method, server)
     steps, examples = passes * steps, passes * examples
-    state = payload_bytes(method.init_client(vector, PLACE))
     expected = _expected_participants(sampler.probability, config.rounds)
     checkpoint = vector.numel() * 4 + payload_bytes(server)
     kept = config.rounds // config.checkpoint.keep_every if config.checkpoint.keep_every else 0
@@ -78,16 +101,20 @@ def plan(experiment: Experiment) -> Plan:
         clients_per_round=config.sampling.clients_per_round,
         population=len(sampler.clients),
         examples=round(examples),
+        tokens=round(examples * _tokens(experiment, "train")),
         steps=round(steps),
         centralized_examples=round(central),
+        centralized_tokens=round(central * _tokens(experiment, "train")),
         centralized_steps=central_steps,
+        scored_tokens=round(_scored_tokens(experiment)),
         bytes_down=participations * down,
         bytes_up=participations * upload,
         bytes_base=4 * experiment.model.frozen * round(expected),
         disk_bytes=round(disk),
-        seconds=_step_seconds(experiment) * (steps + central_steps),
+        seconds=0.0,
         trainable=vector.numel(),
         frozen=experiment.model.frozen,
+        multiplied=_multiplied(experiment.model.module),
     )
 
 
@@ -114,6 +141,30 @@ def upload_size(experiment: Experiment, method: Hooks, server: State) -> tuple[i
         train=train,
     )
     return payload_bytes(method.local_update(client, PLACE)), passes
+
+
+def _multiplied(module: nn.Module) -> int:
+    """Elements of all parameters but tables of embeddings; a table tied to an output counts."""
+    layers = (part for part in module.modules() if not isinstance(part, nn.Embedding))
+    found = {id(p): p.numel() for part in layers for p in part.parameters(recurse=False)}
+    return sum(found.values())
+
+
+def _tokens(experiment: Experiment, split: str) -> float:
+    """Mean tokens of an example, those of all its rows and of its targets."""
+    store = experiment.stores[split]
+    total = float(store.row_lengths.sum())
+    if store.target_lengths is not None:
+        total += float(store.target_lengths.sum())
+    return total / max(1, store.examples)
+
+
+def _scored_tokens(experiment: Experiment) -> float:
+    """Of every validation, and of test twice: the selected and the last round."""
+    config = experiment.config
+    validations = math.ceil(config.rounds / config.evaluation.every)
+    each = len(experiment.validation_indices) * _tokens(experiment, "validation")
+    return validations * each + 2 * experiment.stores["test"].examples * _tokens(experiment, "test")
 
 
 def _batch_size(experiment: Experiment) -> float:

@@ -21,9 +21,19 @@ if TYPE_CHECKING:
     from fednlp.experiment import Experiment
 
 _CORES = torch.get_num_threads()  # of this machine, or what OMP_NUM_THREADS leaves us
+_jobs = 1  # runs of a suite that share them
 WORTH = 2e12  # floating-point operations, some 30 s of one core, below which processes do not pay
 PROCESS_BYTES = 600_000_000  # of a worker, beside the weights
 COPIES = 8  # of the weights in a worker: gradient, optimizer, what is sent and received
+
+
+def share_machine(jobs: int) -> None:
+    """Leaves this process its part of the cores, beside other jobs of a suite.
+
+    Clients are trained here then, where `engine.workers` is `auto`: the jobs use the cores already.
+    """
+    global _CORES, _jobs
+    _CORES, _jobs = max(1, _CORES // jobs), jobs
 
 
 def all_threads(engine: EngineConfig) -> int:
@@ -45,7 +55,7 @@ def worker_count(experiment: Experiment) -> int:
     engine, sampling = experiment.config.engine, experiment.config.sampling
     if engine.workers != "auto":
         return min(engine.workers, sampling.clients_per_round)
-    if experiment.device.type != "cpu" or _operations(experiment) < WORTH:
+    if _jobs > 1 or experiment.device.type != "cpu" or _operations(experiment) < WORTH:
         return 1
     weights = experiment.model.weights.numel() + experiment.model.frozen
     room = _free_memory() // (PROCESS_BYTES + 4 * COPIES * weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
@@ -24,13 +25,26 @@ from fednlp.nonfinite import refuse_skipped
 from fednlp.partitions.build import FILE
 from fednlp.partitions.folder import of_run
 from fednlp.processes import all_threads, client_threads
-from fednlp.profile import PREPARATION, clock, profile_table
+from fednlp.profile import clock, profile_table
 from fednlp.progress import Progress
 from fednlp.results import files
 from fednlp.results.load import load_run, read_identity
 from fednlp.results.own_names import MANIFEST
 from fednlp.results.run_folder import RunFolder, read_manifest
-from fednlp.results.schema import Reference, Result
+from fednlp.results.schema import Reference, Result, Tuning
+from fednlp.results.tuning import with_tuning
+
+Kind = Literal["federated", "centralized"]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where runs are kept and how they are shown; nothing of it changes a result."""
+
+    out: Path
+    console: Console
+    allow_inexact: bool = False
+    progress: Callable[[Console, str, int, int], Progress] = Progress
 
 
 def run_pair(
@@ -41,80 +55,91 @@ def run_pair(
     A finished run is only read; a killed one continues; a shorter one of the same trajectory is
     extended. The reference is found by its id and never run twice.
     """
-    experiment = Experiment(config)
-    reference, central = None, None
+    experiment, around = Experiment(config), Surroundings(out, console, allow_inexact)
+    central = None
     if config.centralized.budget != "none":
-        identity = centralized_identity(experiment)
-        budget = cast(Literal["matched", "converged"], centralized_plan(experiment).budget)
-        central = _complete(
+        central = run_one(experiment, "centralized", around)
+    return run_one(experiment, "federated", around), central
+
+
+def run_one(
+    experiment: Experiment, kind: Kind, around: Surroundings, tuning: Tuning | None = None
+) -> Result:
+    """One of the two runs of a configuration; the federated one without making its reference.
+
+    tuning: the search that its settings come from.
+    """
+    if kind == "federated":
+        return _complete(
             experiment,
-            identity,
-            out,
-            console,
-            allow_inexact,
-            "centralized",
-            lambda folder, progress: run_centralized(experiment, folder, progress),
-            budget=budget,
+            federated_identity(experiment),
+            around,
+            kind,
+            lambda folder, progress: Federation(experiment, folder, progress).run(),
+            reference=reference_of(experiment),
+            tuning=tuning,
         )
-        reference = Reference(id=identity.id, folder=identity.folder, budget=budget)
-    federated = _complete(
+    return _complete(
         experiment,
-        federated_identity(experiment),
-        out,
-        console,
-        allow_inexact,
-        "federated",
-        lambda folder, progress: Federation(experiment, folder, progress).run(),
-        reference=reference,
+        centralized_identity(experiment),
+        around,
+        kind,
+        lambda folder, progress: run_centralized(experiment, folder, progress),
+        budget=_budget(experiment),
+        tuning=tuning,
     )
-    return federated, central
+
+
+def reference_of(experiment: Experiment) -> Reference | None:
+    """The centralized run that a configuration asks to be compared with."""
+    if experiment.config.centralized.budget == "none":
+        return None
+    identity = centralized_identity(experiment)
+    return Reference(id=identity.id, folder=identity.folder, budget=_budget(experiment))
+
+
+def _budget(experiment: Experiment) -> Literal["matched", "converged"]:
+    return cast(Literal["matched", "converged"], centralized_plan(experiment).budget)
 
 
 def _complete(
     experiment: Experiment,
     identity: Identity,
-    out: Path,
-    console: Console,
-    allow_inexact: bool,
-    kind: Literal["federated", "centralized"],
+    around: Surroundings,
+    kind: Kind,
     work: Callable[[RunFolder, Progress], None],
     *,
     budget: Literal["matched", "converged"] | None = None,
     reference: Reference | None = None,
+    tuning: Tuning | None = None,
 ) -> Result:
-    here = files.entries(out) if files.stands(out) else []
-    same = (path for path in here if path.name.endswith(f"-{identity.id[:12]}"))
-    path = next(same, out / identity.folder)
-    must_stop = experiment.config.client.on_nonfinite == "stop"
+    path, out = folder_of(identity, around.out), around.out
     if files.stands(path / "result.json"):
-        run = load_run(path)
-        if must_stop:
-            refuse_skipped(run.rounds, path.name)
-        return _with_reference(path, run.result, reference)
+        return finished(path, experiment.config, reference, tuning)
+    must_stop = experiment.config.client.on_nonfinite == "stop"
     reset_peak_memory()
-    clock.lap(PREPARATION)
     engine = experiment.config.engine
     set_num_threads(client_threads(engine) if kind == "federated" else all_threads(engine))
     with RunFolder(path) as folder:
         if folder.manifest.state is None:
-            donor = _shorter_run(identity, out, path)
+            donor = shorter_run(identity, out, path)
             _begin(experiment, identity, folder, kind)
             if donor is not None:
                 with RunFolder(donor) as other:
-                    continue_environment(other, folder, experiment, kind, allow_inexact)
+                    continue_environment(other, folder, experiment, kind, around.allow_inexact)
                     folder.adopt(other)
         else:
             known = read_identity(path / "identity.json")
             if known != json.loads(json.dumps(identity.as_json())):
                 found = "is of another run than the one that is wanted"
                 raise UserError(str(path / "identity.json"), found, fix=files.START_AGAIN)
-            continue_environment(folder, folder, experiment, kind, allow_inexact)
+            continue_environment(folder, folder, experiment, kind, around.allow_inexact)
             _describe(experiment, folder, kind)
         if must_stop:
             refuse_skipped(folder.rounds(), path.name)
         completed = folder.manifest.completed
         title = path.name.rsplit("-", 1)[0]
-        with Progress(console, title, identity.rounds, completed) as progress:
+        with around.progress(around.console, title, identity.rounds, completed) as progress:
             work(folder, progress)
             progress.note("testing")
             result = conclude(
@@ -124,19 +149,39 @@ def _complete(
                 kind,
                 budget=budget,
                 references=[reference] if reference else [],
+                tuning=tuning,
             )
     if clock.running:
-        console.print(profile_table(title, *clock.take()))
+        around.console.print(profile_table(title, *clock.take()))
     return result
 
 
-def _with_reference(path: Path, result: Result, reference: Reference | None) -> Result:
-    """A finished federated run that is now also compared with another reference."""
-    if reference is None or reference.id in [known.id for known in result.references]:
-        return result
-    result = result.model_copy(update={"references": [*result.references, reference]})
-    with RunFolder(path):
-        files.write_bytes(path / "result.json", result.as_json())
+def folder_of(identity: Identity, out: Path) -> Path:
+    """Where a run is, whatever it is labelled; where it would be made, if it is not there."""
+    here = files.entries(out) if files.stands(out) else []
+    same = (path for path in here if path.name.endswith(f"-{identity.id[:12]}"))
+    return next(same, out / identity.folder)
+
+
+def finished(
+    path: Path, config: RunConfig, reference: Reference | None, tuning: Tuning | None
+) -> Result:
+    """A finished run, which may now also be compared with another reference, or be tuned.
+
+    Raises:
+        UserError: it is damaged, or left clients out where `config` wants it to stop.
+    """
+    run = load_run(path)
+    result = run.result
+    if config.client.on_nonfinite == "stop":
+        refuse_skipped(run.rounds, path.name)
+    if reference is not None and reference.id not in [known.id for known in result.references]:
+        result = result.model_copy(update={"references": [*result.references, reference]})
+    if tuning is not None and result.tuning != tuning:
+        result = with_tuning(result, tuning)
+    if result is not run.result:
+        with RunFolder(path):
+            files.write_bytes(path / "result.json", result.as_json())
     return result
 
 
@@ -154,7 +199,7 @@ def _describe(experiment: Experiment, folder: RunFolder, kind: str) -> None:
         of_run(experiment).save(folder.path / FILE)
 
 
-def _shorter_run(identity: Identity, out: Path, own: Path) -> Path | None:
+def shorter_run(identity: Identity, out: Path, own: Path) -> Path | None:
     """The folder with the most committed rounds among runs of one trajectory, none longer."""
     best, most = None, 0
     for path in files.entries(out):

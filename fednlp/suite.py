@@ -8,14 +8,19 @@
         topics: {dataset: synthetic_topics, partition.alpha: 0.1}
         facts: {dataset: synthetic_facts}
       algorithm: [FedAvg, FedProx]     # an axis of values of one key
+    tune:                              # see `fednlp.search`
+      trials: 3
+      seeds: [100]
+      search: {client.lr: [1e-4, 1e-3, 1e-2]}
 
-Every combination of one entry per axis and a seed is a run. Finished runs and shared centralized
-references are reused.
+Every combination of one entry per axis is a cell, and with a seed a run. Finished runs and shared
+centralized references are reused.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -24,10 +29,11 @@ from typing import Any
 from fednlp import config as configuration
 from fednlp.config import RunConfig
 from fednlp.errors import UserError, nearest
+from fednlp.search import Search, read_search, read_seeds
 from fednlp.yaml_files import load_mapping
 
 MOST_RUNS = 10_000
-_KEYS = ("name", "description", "base", "seeds", "matrix")
+_KEYS = ("name", "description", "base", "seeds", "matrix", "tune")
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,62 @@ class PlannedRun:
     config: RunConfig
 
 
+@dataclass(frozen=True)
+class Cell:
+    """chosen: one entry per axis. mapping: the configuration without seed and overrides."""
+
+    chosen: tuple[str, ...]
+    mapping: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        return " / ".join(self.chosen) or "the base"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite as its file has it. overrides: of the command line, for all runs."""
+
+    path: Path
+    cells: list[Cell]
+    seeds: list[int]
+    overrides: list[str]
+    search: Search | None
+
+    def run(
+        self, cell: Cell, seed: int, changes: Mapping[str, Any] | None = None, *more: str
+    ) -> PlannedRun:
+        """A run of a cell; changes: keys that are set last. more: further parts of its label.
+
+        Raises:
+            UserError: the configuration is none.
+        """
+        mapping = configuration.merged(cell.mapping, {"seed": seed})
+        for text in self.overrides:
+            configuration.apply_override(mapping, text)
+        for key, value in (changes or {}).items():
+            configuration.override(mapping, key, value)
+        label = " / ".join([*cell.chosen, *more, f"seed {seed}"])
+        return PlannedRun(label, configuration.build(mapping, f"{self.path} ({label})"))
+
+    def runs(self) -> Iterator[tuple[Cell, PlannedRun]]:
+        """The final runs with the settings of the file, each with its cell."""
+        for cell in self.cells:
+            for seed in self.seeds:
+                yield cell, self.run(cell, seed)
+
+
 def load_suite(path: Path, overrides: list[str]) -> list[PlannedRun]:
-    """All runs of a suite, validated before the first one starts.
+    """All runs of a suite with the settings of its file, validated before the first one starts.
+
+    Raises:
+        UserError: names the suite, the axis and the key.
+    """
+    return [run for _, run in read_suite(path, overrides).runs()]
+
+
+def read_suite(path: Path, overrides: list[str]) -> Suite:
+    """A suite whose file is whole; its configurations are validated as they are made.
 
     Raises:
         UserError: names the suite, the axis and the key.
@@ -51,28 +111,45 @@ def load_suite(path: Path, overrides: list[str]) -> list[PlannedRun]:
             raise UserError(place, "unknown key", fix=nearest(str(key), list(_KEYS)))
     base = _base(data.get("base", {}), path)
     axes = [_axis(name, entries, path) for name, entries in _mapping(data, "matrix", path).items()]
-    seeds = data.get("seeds", [0])
-    if (
-        not isinstance(seeds, list)
-        or not seeds
-        or not all(type(s) is int and s >= 0 for s in seeds)
-    ):
-        raise UserError(f"{path}: seeds", f"found {seeds!r}", "a list of whole numbers")
-    count = math.prod(map(len, axes), start=len(seeds))
+    seeds = read_seeds(data.get("seeds", [0]), f"{path}: seeds")
+    search = None
+    if data.get("tune") is not None:
+        labels = [name for axis in axes for name, _ in axis]
+        search = read_search(data["tune"], f"{path}: tune", labels)
+    cells = math.prod(map(len, axes))
+    count = cells * len(seeds) + (2 * cells * search.trials * len(search.seeds) if search else 0)
     if count > MOST_RUNS:
         raise UserError(f"{path}: matrix", f"asks for {count:,} runs", f"at most {MOST_RUNS:,}")
-    runs = []
-    for *chosen, seed in product(*axes, seeds):
+    suite, known = Suite(path, [], seeds, overrides, search), set[str]()
+    for chosen in product(*axes):
         mapping = configuration.merged(base, {})
         for _, changes in chosen:
             for key, value in changes.items():
                 configuration.override(mapping, key, configuration.whole(key, value, path.parent))
-        mapping["seed"] = seed
-        for text in overrides:
-            configuration.apply_override(mapping, text)
-        label = " / ".join([*(name for name, _ in chosen), f"seed {seed}"])
-        runs.append(PlannedRun(label, configuration.build(mapping, f"{path} ({label})")))
-    return runs
+        cell = Cell(tuple(name for name, _ in chosen), mapping)
+        if cell.label in known:
+            raise UserError(f"{path}: matrix", f"has '{cell.label}' twice", fix="drop one")
+        known.add(cell.label)
+        suite.cells.append(cell)
+    if search is not None:
+        _check_search(suite, search)
+    return suite
+
+
+def _check_search(suite: Suite, search: Search) -> None:
+    """A setting that is searched for cannot also be given; final seeds are not those of trials."""
+    for text in suite.overrides:
+        key = text.partition("=")[0].strip()
+        if key in search.every_key():
+            raise UserError(f"override '{text:.80}'", "is searched for in 'tune'", fix="drop it")
+    final = sorted({run.config.seed for _, run in suite.runs()} & set(search.seeds))
+    if final and not search.reuse_seeds:
+        raise UserError(
+            f"{suite.path}: tune.seeds",
+            f"{final[0]} is a seed of the final runs too, which would report what was selected for",
+            "other seeds",
+            "or say reuse_seeds: true",
+        )
 
 
 def _base(base: Any, path: Path) -> dict[str, Any]:
@@ -86,7 +163,12 @@ def _base(base: Any, path: Path) -> dict[str, Any]:
 def _axis(name: Any, entries: Any, path: Path) -> list[tuple[str, dict[str, Any]]]:
     if isinstance(entries, list) and entries:
         _require_key(name, f"{path}: matrix")
-        return [(f"{name} {_short(value)}", {name: value}) for value in entries]
+        short = [_short(value) for value in entries]
+        labels = [
+            word if short.count(word) == 1 else _long(value)
+            for word, value in zip(short, entries, strict=True)
+        ]
+        return [(f"{name} {label}", {name: v}) for label, v in zip(labels, entries, strict=True)]
     if isinstance(entries, dict) and entries:
         for label, changes in entries.items():
             if not isinstance(changes, dict):
@@ -106,6 +188,14 @@ def _require_key(key: Any, where: str) -> None:
 
 def _short(value: Any) -> str:
     return str(value.get("name", value)) if isinstance(value, dict) else str(value)
+
+
+def _long(value: Any) -> str:
+    """Where two entries would have one label."""
+    if not isinstance(value, dict):
+        return str(value)
+    rest = [f"{key}={part}" for key, part in value.items() if key != "name"]
+    return " ".join([_short(value), *rest]) if "name" in value else str(value)
 
 
 def _mapping(data: dict[str, Any], key: str, path: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ _Loader.add_implicit_resolver(
 def parse_value(text: str, where: str) -> Any:
     """The value of `key=text` on the command line."""
     try:
-        return _parse(text, where)[0]
+        return _parse(text, where)
     except yaml.YAMLError as error:
         raise UserError(where, f"not a YAML value: {text!r:.80}", fix=_problem(error)) from None
     except RecursionError:
@@ -92,9 +92,7 @@ def load_mapping(path: Path) -> tuple[dict[str, Any], Places]:
         raise UserError(str(path), f"cannot be read ({reason})", "a readable YAML file") from None
     places: Places = {}
     try:
-        data, node = _parse(text, str(path))
-        if node is not None:
-            _collect_places(node, (), places, path)
+        data = _parse(text, str(path), places)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -110,17 +108,22 @@ def load_mapping(path: Path) -> tuple[dict[str, Any], Places]:
     return data, places
 
 
-def _parse(text: str, where: str) -> tuple[Any, yaml.Node | None]:
-    """The value of one document and its node, once it is known to be harmless."""
+def _parse(text: str, where: str, places: Places | None = None) -> Any:
+    """The value of one document, once it is known to be harmless.
+
+    places: filled with the places of its keys, of which none may stand twice.
+    """
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
-            return None, None
+            return None
         if _values(node, where, {}, 1) > MOST_VALUES:
             found = f"holds more than {MOST_VALUES:,} values, anchors written out"
             raise UserError(where, found, "a small file", "write out what is needed")
-        return loader.construct_document(node), node
+        if places is not None:  # before `<<: *other` is replaced by the keys of the other
+            _collect_places(node, (), places, where)
+        return loader.construct_document(node)
     finally:
         loader.dispose()
 
@@ -156,7 +159,7 @@ def _collect_places(
     node: yaml.Node,
     path: tuple[str, ...],
     places: Places,
-    file: Path,
+    file: str,
 ) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}

@@ -22,7 +22,7 @@ from fednlp.engines.client import (
     client_place,
     payload_bytes,
 )
-from fednlp.errors import UserError
+from fednlp.errors import NotFinite
 from fednlp.hooks import blaming
 from fednlp.local_training import Work
 from fednlp.nonfinite import FIX
@@ -69,7 +69,7 @@ class LocalEngine:
         """Trains the cohort from `weights` [P] and returns the weighted mean of its uploads.
 
         Raises:
-            UserError: a client's loss, upload or state is not finite; with `skip_nonfinite`, those
+            NotFinite: a client's loss, upload or state is not finite; with `skip_nonfinite`, those
                 of all clients.
         """
         method = self.runner.method
@@ -98,9 +98,9 @@ class LocalEngine:
                 if len(outcome.skipped) == len(cohort):
                     found = f"no client of {len(cohort)} is left; of client {assignment.client} "
                     fix = "lower client.lr"
-                    raise UserError(f"round {round + 1}", found + upload.problem, fix=fix)
+                    raise NotFinite(f"round {round + 1}", found + upload.problem, fix=fix)
             else:
-                raise UserError(place, upload.problem, fix=FIX)
+                raise NotFinite(place, upload.problem, fix=FIX)
             outcome.bytes_up += upload.bytes_up
             clock.lap(AGGREGATION)
             outcome.device_seconds += upload.seconds + time.perf_counter() - began

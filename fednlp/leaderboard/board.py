@@ -213,13 +213,9 @@ def machine(run: BoardRun) -> str:
 
 
 def tuning_budget(run: FinishedRun) -> str:
-    """For example `5 trials of 8 rounds`: what a search may have cost."""
-    tuning = getattr(run.result, "tuning", None)
-    if tuning is None:
-        return "budget not told"
-    seeds = len(tuning.seeds)
-    each = "" if seeds == 1 else f", {seeds} seeds each"
-    return f"{len(tuning.trials)} trials of {tuning.rounds} rounds{each}"
+    """For example `5 trials of 8 rounds with seed 100`: what a search may have cost."""
+    tuning = run.result.tuning
+    return shown(tuning.budget, 100) if tuning is not None else "budget not told"
 
 
 def _board_run(run: FinishedRun) -> BoardRun:

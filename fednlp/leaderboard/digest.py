@@ -22,7 +22,7 @@ import numpy as np
 from fednlp.errors import UserError
 from fednlp.results.files import START_AGAIN, not_read
 from fednlp.results.load import FinishedRun, load_run
-from fednlp.results.schema import Result
+from fednlp.results.schema import Result, Tuning
 from tasks.plain_files import read_plain
 
 VERSION = 2  # raise when `Digest` changes, so that caches are made again
@@ -185,11 +185,18 @@ def _require_plausible(run: FinishedRun) -> None:
     for part in (result.model_dump(mode="json"), run.identity):
         if not all(abs(value) <= LARGEST for value in _numbers(part)):
             raise UserError(where, "holds a number that is out of all bounds", fix=START_AGAIN)
+    if result.tuning is not None and not _is_whole(result.tuning):
+        raise UserError(f"{where}: tuning", "does not hold the trial it chose", fix=START_AGAIN)
     costs = result.costs.model_dump(exclude_none=True)
     costs |= {f"of round {n}": r.get("device_seconds") or 0 for n, r in enumerate(run.rounds, 1)}
     wrong = [name for name, value in costs.items() if not _counts(value)]
     if wrong:
         raise UserError(f"{where}: costs {wrong[0]}", "is no amount", fix=START_AGAIN)
+
+
+def _is_whole(tuning: Tuning) -> bool:
+    chosen = tuning.trials[tuning.chosen : tuning.chosen + 1] if tuning.chosen >= 0 else []
+    return len(chosen) == 1 and set(tuning.edges) <= chosen[0].values.keys()
 
 
 def _numbers(part: object) -> Iterator[float]:

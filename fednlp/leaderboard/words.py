@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fednlp.leaderboard.board import Benchmark, Board
+from fednlp.leaderboard.escaping import shown
+from fednlp.results.tuning import search_notes
 from fednlp.statistics.rules import TESTS_FROM
 
 READING = (
@@ -63,6 +65,7 @@ def _of_data(benchmark: Benchmark) -> list[str]:
     notes, gap = [], benchmark.first
     if gap.centralized <= gap.floor:
         notes.append("Centralized does not beat the floor, so the gap means nothing here.")
+    notes += [shown(note, 600) for note in search_notes(line.gap for line in benchmark.settled)]
     if gap.unassigned:
         notes.append(
             f"{gap.unassigned} test examples are like no client's data and in no client's share; "

@@ -305,7 +305,7 @@ def _gap(pairs: list[Pair]) -> Gap:
         steps=_both(pairs, "steps"),
         device_seconds=mean(f.result.costs.device_seconds for f, _ in pairs),
         to_share={f"{round(100 * q)}": _reach(pairs, q) for q in SHARES},
-        tuned=all(f.result.tuned for f, _ in pairs),
+        tuned=all(run.result.tuned for pair in pairs for run in pair),
         skipped=sum(f.result.skipped_uploads for f, _ in pairs),
         method=f"{algorithm_name(first.algorithm or {})} [{client_name(first.client)}]",
         pairs=tuple(pairs),

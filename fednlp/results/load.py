@@ -47,18 +47,37 @@ def load_run(path: Path) -> FinishedRun:
     Raises:
         UserError: a file is missing, damaged, or from a newer version.
     """
-    data = read_json(path / "result.json")
+    result = read_result(path / "result.json")
+    identity = read_identity(path / "identity.json")
+    if identity["id"] != result.id:
+        where = str(path / "result.json")
+        raise UserError(where, "is of another run than identity.json", fix=START_AGAIN)
+    rounds = read_rounds(path, read_manifest(path / "checkpoints" / "manifest.json"))
+    run = FinishedRun(path, result, identity["content"], rounds)
+    problem = _disagreement(run)
+    if problem is not None:
+        found = f"{problem} is not that of rounds.jsonl"
+        raise UserError(str(path / "result.json"), found, fix=START_AGAIN)
+    return run
+
+
+def read_result(where: Path) -> Result:
+    """Reads `result.json`, whose checksum is that of its content.
+
+    Raises:
+        UserError: it is missing, damaged, or from a newer version.
+    """
+    data = read_json(where)
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int):
-        raise UserError(str(path / "result.json"), "is no result", fix=START_AGAIN)
+        raise UserError(str(where), "is no result", fix=START_AGAIN)
     if version > SCHEMA_VERSION:
         raise UserError(
-            str(path / "result.json"),
+            str(where),
             f"schema version {version!r}",
             f"at most {SCHEMA_VERSION}",
             "update this program",
         )
-    where = path / "result.json"
     try:
         result = Result.model_validate(data)
     except ValidationError as error:
@@ -68,15 +87,7 @@ def load_run(path: Path) -> FinishedRun:
     if result.checksum != result.content_checksum():
         found = "its content is not that of its checksum" if result.checksum else "has no checksum"
         raise UserError(str(where), found, fix=f"it was damaged or edited; {START_AGAIN}")
-    identity = read_identity(path / "identity.json")
-    if identity["id"] != result.id:
-        raise UserError(str(where), "is of another run than identity.json", fix=START_AGAIN)
-    rounds = read_rounds(path, read_manifest(path / "checkpoints" / "manifest.json"))
-    run = FinishedRun(path, result, identity["content"], rounds)
-    problem = _disagreement(run)
-    if problem is not None:
-        raise UserError(str(where), f"{problem} is not that of rounds.jsonl", fix=START_AGAIN)
-    return run
+    return result
 
 
 def read_identity(path: Path) -> dict[str, Any]:

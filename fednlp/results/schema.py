@@ -89,6 +89,40 @@ class Reference(Record):
     budget: Literal["matched", "converged"]
 
 
+class Trial(Record):
+    """One setting that a search tried.
+
+    validation: the best round's primary metric, its mean over the search's seeds; None where the
+    weights of a seed became NaN or infinite.
+    """
+
+    values: dict[str, Any]
+    validation: float | None
+
+
+class Tuning(Record):
+    """The search that a run's settings come from, on validation alone.
+
+    seeds, rounds: of every trial. trials: in the order of the search. chosen: position of the best
+    one, the first of equals; tied: how many others are equal to it. edges: keys whose chosen value
+    is the smallest or the largest that was allowed, so that a better one may lie beyond.
+    """
+
+    seeds: list[int]
+    rounds: int
+    trials: list[Trial]
+    chosen: int
+    tied: int
+    edges: list[str]
+
+    @property
+    def budget(self) -> str:
+        """In words."""
+        rounds = "round" if self.rounds == 1 else "rounds"
+        seeds = ", ".join(map(str, self.seeds))
+        return f"{len(self.trials)} trials of {self.rounds} {rounds} with seed {seeds}"
+
+
 class Data(Record):
     name: str
     fingerprint: str
@@ -124,6 +158,7 @@ class Result(Record):
     budget: Literal["matched", "converged"] | None = None  # centralized runs
     references: list[Reference] = Field(default_factory=list)  # federated runs
     tuned: bool = False
+    tuning: Tuning | None = None  # where `tuned`
     clients: ClientScores | None = None
     costs: Costs
     notes: list[str] = Field(default_factory=list)
@@ -140,6 +175,8 @@ class Result(Record):
         content = self.model_dump(mode="json", exclude={"checksum"})
         if not self.files:  # as in files that are older than the field
             del content["files"]
+        if self.tuning is None:  # as in files that are older than the field
+            del content["tuning"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @model_validator(mode="after")

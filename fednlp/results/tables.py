@@ -12,6 +12,7 @@ from rich.text import Text
 from fednlp.results import comparison_tables
 from fednlp.results.gap import Gap
 from fednlp.results.method_comparison import contests
+from fednlp.results.tuning import search_notes
 from fednlp.results.wide_or_narrow import wide_or_narrow
 from tasks.unseen_labels import shortened, unseen_labels
 
@@ -190,6 +191,7 @@ def footnotes(gaps: list[Gap]) -> list[str]:
         notes.append("Below six seeds no significance is claimed.")
     if not all(g.tuned for g in gaps):
         notes.append("Untuned: learning rates were not searched for.")
+    notes += search_notes(gaps)
     if any(g.synthetic for g in gaps):
         notes.append("Synthetic: embedded corpora, not real text.")
     return notes

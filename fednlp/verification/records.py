@@ -16,6 +16,7 @@ from fednlp.verification.costs import cohorts, costs
 from fednlp.verification.evidence import Evidence
 from fednlp.verification.pair import pair
 from fednlp.verification.scores import client_scores, pooled_scores
+from fednlp.verification.search import search
 from fednlp.verification.weights import stored_weights
 
 _CONCLUSION = ("local_only", "min_client_examples")  # of an identity; they follow the last round
@@ -30,6 +31,7 @@ def record_checks(evidence: Evidence) -> list[Check]:
         checked("selected on validation", lambda: _selected(evidence)),
         checked("costs", lambda: costs(evidence)),
         checked("floor", lambda: _floor(evidence)),
+        checked("search", lambda: search(evidence)),
         checked("test scores", lambda: pooled_scores(evidence)),
         checked("stored weights", lambda: stored_weights(evidence)),
     ]

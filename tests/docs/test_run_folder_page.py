@@ -18,7 +18,9 @@ from fednlp.results.run_folder import Manifest
 from fednlp.runs import run_pair
 
 PAGE = "docs/run-folder.md"
-RECORDS = ["Result", "Data", "Model", "Score", "Reference", "ClientScores", "Costs"]
+RECORDS = [
+    *("Result", "Tuning", "Trial", "Data", "Model", "Score", "Reference", "ClientScores", "Costs"),
+]
 
 
 @pytest.mark.parametrize("name", RECORDS)

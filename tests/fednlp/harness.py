@@ -160,10 +160,15 @@ class Answer:
 
 
 def command(*arguments: object) -> Answer:
-    """`python run_bench.py ARGUMENTS` in this process."""
+    """`python run_bench.py ARGUMENTS` in this process, as into a pipe.
+
+    A process of pytest-xdist has COLUMNS of its own.
+    """
     from fednlp.cli import main
+    from fednlp.console import console
 
     out, err, before = io.StringIO(), io.StringIO(), sys.argv
+    width, console.width = console.width, 120
     sys.argv = ["run_bench.py", *map(str, arguments)]
     try:
         with redirect_stdout(out), redirect_stderr(err):
@@ -172,7 +177,7 @@ def command(*arguments: object) -> Answer:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     finally:
-        sys.argv = before
+        sys.argv, console.width = before, width
     return Answer(code, out.getvalue(), err.getvalue())
 
 

@@ -21,6 +21,7 @@ from fednlp.leaderboard.digest import BoardRun, folder_key, read_digest
 from fednlp.leaderboard.site import MARKER
 from fednlp.results.gap import gaps
 from fednlp.results.load import load_runs
+from fednlp.results.schema import Trial, Tuning
 
 BASE = Made(rounds=5)
 EVIL = '=cmd|"/../../<script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}</title>'
@@ -191,6 +192,32 @@ def test_a_page_with_no_room_tells_the_rest_in_short(runs, tmp_path, monkeypatch
         (told,) = re.findall(rf"<li>{re.escape(last.method)}: (.*?)</li>", page)
         assert f"{last.gap.gap.mean:+.3f}" in told.replace("−", "-")
         assert all(f"run/{run.result.id[:24]}.html" in told for run in last.runs)
+
+
+def _tuning(**changes):
+    trials = [Trial(values={"client.lr": 10.0**-n}, validation=0.5) for n in (2, 3)]
+    found = {"trials": trials, "chosen": 0, "edges": ["client.lr"], "tied": 0}
+    return Tuning(seeds=[100], rounds=3, **{**found, **changes})
+
+
+def test_the_budget_of_a_search_is_told(runs, tmp_path):
+    for folder in runs.iterdir():
+        _forged(folder, tuned=True, tuning=_tuning())
+    built = build([runs], tmp_path / "site")
+    budget = "2 trials of 3 rounds with seed 100"
+    assert {line.tuning for line in built.board.lines} == {f"tuned, {budget}"}
+    page = (tmp_path / f"site/benchmark/{built.board.benchmarks[0].key}.html").read_text()
+    assert f"Tuned on validation: every method and the reference in {budget}." in page
+    assert "At the edge of what was tried" in page
+    assert f"tuned, {budget}" in (tmp_path / "site/index.html").read_text()
+
+
+@pytest.mark.parametrize("changes", [{"chosen": 2}, {"chosen": -1}, {"edges": ["other"]}])
+def test_a_search_without_the_trial_it_chose_is_named(runs, changes):
+    path = next(p for p in runs.iterdir() if "FedAvg" in p.name)
+    _forged(path, tuned=True, tuning=_tuning(**changes))
+    (problem,) = board_of([runs]).problems
+    assert path.name in problem and "does not hold the trial it chose" in problem
 
 
 # building again ---------------------------------------------------------------------------------
@@ -388,7 +415,7 @@ def test_results_that_are_older_than_a_field_are_read(runs):
     """Their checksum does not cover what was not there."""
     for folder in runs.iterdir():
         old = json.loads((folder / "result.json").read_text())
-        assert old.pop("files") == {}
+        assert old.pop("files") == {} and old.pop("tuning") is None
         del old["checksum"]
         whole = hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()
         (folder / "result.json").write_text(json.dumps({**old, "checksum": whole}))

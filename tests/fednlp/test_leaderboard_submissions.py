@@ -14,8 +14,9 @@ from harness import command, written
 from test_hostile_submissions import written as archive
 
 from benchmarks.synthetic_runs import Made, write_pair
+from fednlp.jobs import trials
+from fednlp.leaderboard import sources
 from fednlp.leaderboard.build import board_of, build
-from fednlp.leaderboard.sources import opened
 from fednlp.results.own_names import FILES, MANIFEST
 from fednlp.results.schema import Result
 from fednlp.submissions.read import open_submission
@@ -184,8 +185,8 @@ def test_entries_that_agree_are_measured_against_all_references_of_theirs(runs, 
     plain, hers = board_of([runs]), copied(runs, tmp_path / "hers")
     for folder in of(hers, "FedAvg"):
         forged(folder, 0, references=[])
-    for sources in ([runs, hers], [hers, runs]):
-        assert line(board_of(sources), "FedAvg") == line(plain, "FedAvg")
+    for places in ([runs, hers], [hers, runs]):
+        assert line(board_of(places), "FedAvg") == line(plain, "FedAvg")
 
 
 def test_lines_with_a_reference_in_conflict_come_last(runs, tmp_path):
@@ -346,6 +347,10 @@ def test_trees_folders_and_files_are_found(runs, tmp_path):
     assert [n.gap.seeds for n in board_of(pair).lines] == [(0,)]
 
 
+def test_trials_lie_where_suites_put_them():
+    assert sources.TRIALS == trials.FOLDER
+
+
 def test_a_second_build_reads_no_submission_again(runs, tmp_path):
     one, site = zipped(tmp_path / "a.zip", of(runs)), tmp_path / "site"
     assert build([one], site).read == 9
@@ -365,7 +370,7 @@ def test_weights_of_a_submission_are_not_unpacked(runs, tmp_path):
     for weights in (True, False):
         with open_submission(path, weights=weights) as submission:
             assert (submission.folders[0].parent / name).exists() == weights
-    with opened(path) as inside:
+    with sources.opened(path) as inside:
         assert not (inside.folders[0][0].parent / name).exists()
 
 

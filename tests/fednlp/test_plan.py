@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from harness import DATASETS, experiment, final_state, run, run_both
+from torch import nn
 
-from fednlp.plan import plan
+from fednlp.plan import _multiplied, counts, plan
 
 ALONE = {"centralized.budget": "none"}
 METHODS = ["fedavg", "fedprox", "fedadam", "scaffold", "scaffold_gradient", "fednova", "ditto"]
@@ -140,3 +141,24 @@ def test_the_base_is_counted_once_per_client_however_often_it_takes_part(small_c
     drawn = {k for record in finished.rounds for k in record["clients"]}
     frozen = finished.result.model.frozen
     assert len(drawn) == 3 and finished.result.costs.bytes_base == 4 * frozen * 3
+
+
+def test_tables_that_are_only_looked_up_are_not_multiplied():
+    class Tied(nn.Module):
+        def __init__(self, tied):
+            super().__init__()
+            self.words, self.places = nn.Embedding(50, 4), nn.Embedding(9, 4)
+            self.inner, self.out = nn.Linear(4, 4), nn.Linear(4, 50, bias=False)
+            if tied:
+                self.out.weight = self.words.weight
+
+    assert _multiplied(Tied(False)) == _multiplied(Tied(True)) == 4 * 4 + 4 + 50 * 4
+
+
+def test_what_a_model_multiplies(small_config):
+    experiment_ = experiment(small_config())
+    costs, module = counts(experiment_), experiment_.model.module
+    tables = [m for m in module.modules() if isinstance(m, nn.Embedding)]
+    assert len(tables) >= 2
+    looked_up = sum(table.weight.numel() for table in tables)
+    assert costs.multiplied == costs.trainable + costs.frozen - looked_up

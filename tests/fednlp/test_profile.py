@@ -112,3 +112,32 @@ def test_the_phases_of_a_run_are_all_its_time(workers, small_config, tmp_path, m
     (own,) = taken
     assert set(own) <= set(MEANINGS)
     assert sum(own.values()) == clock._last - began
+
+
+def test_reading_data_and_tokens_is_preparation_of_either_run(
+    seconds, small_config, tmp_path, monkeypatch
+):
+    from harness import run
+
+    from fednlp.experiment import Experiment
+
+    plain, taken, take = Experiment.trainer, [], clock.take
+
+    def slow(experiment):
+        seconds(1000)
+        return plain(experiment)
+
+    def taking():
+        own, workers = take()
+        taken.append(own)
+        return own, workers
+
+    monkeypatch.setattr(Experiment, "trainer", slow)
+    monkeypatch.setattr(clock, "take", taking)
+    clock.start()
+    run(small_config({"engine.workers": 1}), tmp_path)
+    assert len(taken) == 3
+    _, *runs = taken  # what was before is thrown away
+    for own in runs:
+        assert own["preparation"] >= 1000
+        assert not any(value for phase, value in own.items() if phase != "preparation")

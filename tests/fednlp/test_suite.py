@@ -102,3 +102,32 @@ def test_a_suite_plots_its_own_runs_if_there_is_a_gap(small_data, tmp_path):
     assert command("suite", tmp_path / "suite.yaml", "--out", out).code == 0
     (path,) = (out / "plots").glob("*.png")
     assert "2-rounds" in path.name
+
+
+def test_entries_of_one_name_are_told_apart(suite_file):
+    matrix = {"algorithm": [{"name": "fedprox", "mu": mu} for mu in (0.1, 1.0)] + ["fedavg"]}
+    labels = [run.label for run in load_suite(suite_file(matrix=matrix, seeds=[0]), [])]
+    assert labels == [
+        "algorithm fedprox mu=0.1 / seed 0",
+        "algorithm fedprox mu=1.0 / seed 0",
+        "algorithm fedavg / seed 0",
+    ]
+
+
+def test_an_entry_that_stands_twice_is_refused(suite_file):
+    line = command("suite", suite_file(matrix={"algorithm": ["fedavg", "fedavg"]})).one_line()
+    assert "matrix: has 'algorithm fedavg' twice" in line
+
+
+def test_a_key_of_a_merged_mapping_may_be_set_anew(small_data, tmp_path):
+    """`<<: *other` is how variants share what they have in common."""
+    written(tmp_path, base=small_data())
+    (tmp_path / "suite.yaml").write_text(
+        "base: base.yaml\n"
+        "matrix:\n"
+        "  x:\n"
+        "    one: &one {rounds: 3, client.lr: 0.5}\n"
+        "    two: {<<: *one, rounds: 4}\n"
+    )
+    one, two = [run.config for run in load_suite(tmp_path / "suite.yaml", [])]
+    assert (one.rounds, one.client.lr, two.rounds, two.client.lr) == (3, 0.5, 4, 0.5)

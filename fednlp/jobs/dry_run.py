@@ -1,0 +1,99 @@
+"""What a suite would do and cost; nothing is trained or written to its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fednlp.cards import dataset_card, model_card
+from fednlp.jobs.job import Job, Planning, plan_jobs
+from fednlp.jobs.rates import Rates
+from fednlp.jobs.schedule import makespan
+from fednlp.jobs.trials import FOLDER, read_diverged
+from fednlp.jobs.whole import WholeSuite
+from fednlp.results.tables import human_bytes, human_seconds
+
+Seconds = Callable[[Job], tuple[float, bool]]  # and whether finished runs tell them
+_COLUMNS = ("run", "state", "rounds", "examples", "tokens", "sent", "time")
+
+
+def dry_run(whole: WholeSuite, out: Path, at_once: int, rate: float) -> Iterator[RenderableType]:
+    """The plan as tables and lines.
+
+    Args:
+        rate: floating-point operations a second of a job, where no finished run tells.
+    """
+    rates = Rates.of([out, out / FOLDER], rate)
+    seconds = cache(partial(_seconds, rates))
+    plans: list[tuple[str, Planning]] = []
+    chosen = whole.finals
+    if whole.trials is not None:
+        folder = out / FOLDER
+        diverged = read_diverged(folder)
+        trials = _with_diverged(plan_jobs(whole.trials.wanted(), folder, True), diverged)
+        plans.append(("search", trials))
+        known = whole.trials.known_scores(trials, diverged)
+        chosen = whole.trials.provisional() if known is None else whole.trials.finals(known)[0]
+        if known is None:
+            yield Text("The final runs are planned with the first settings of each search.")
+    plans.append(("runs", plan_jobs(chosen, out, True)))
+    total, measured = 0.0, True
+    for title, planning in plans:
+        yield _table(title, planning.jobs, seconds)
+        yield from (Text(line) for line in whole.lines(planning.failures))
+        left = [job for job in planning.jobs if job.state != "finished"]
+        total += makespan(left, lambda job: seconds(job)[0], at_once)
+        measured = measured and all(seconds(job)[1] for job in left)
+    jobs = f"with --jobs {at_once}" if at_once > 1 else "one after another"
+    source = "at the speed of the finished runs here"
+    if not measured:
+        source = f"where no finished run here tells, at {rate / 1e9:g} GFLOP/s (--rate)"
+    yield Text(f"time {jobs}: about {human_seconds(total)}, {source}")
+
+
+def _with_diverged(planning: Planning, diverged: dict[str, str]) -> Planning:
+    """Trials that diverged are as good as finished."""
+    jobs = [
+        replace(job, state="finished", done=job.cost.rounds) if job.identity.id in diverged else job
+        for job in planning.jobs
+    ]
+    return replace(planning, jobs=jobs)
+
+
+def _table(title: str, jobs: list[Job], seconds: Seconds) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    for number, name in enumerate(_COLUMNS):
+        table.add_column(name, justify="left" if number < 2 else "right", overflow="fold")
+    for job in jobs:
+        state = job.state
+        told = f"{state} from round {job.done}" if state in ("continued", "extended") else state
+        table.add_row(*map(Text, [job.name, told, *_numbers([job], seconds)]))
+    table.add_section()
+    states = [job.state for job in jobs]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    table.add_row(*map(Text, [f"all {len(jobs)}", counts, *_numbers(jobs, seconds)]))
+    return table
+
+
+def _numbers(jobs: list[Job], seconds: Seconds) -> list[str]:
+    """Costs of whole runs; the time is that of what is left."""
+    costs = [job.cost for job in jobs]
+    return [
+        f"{sum(c.rounds for c in costs):,}",
+        f"{sum(c.examples for c in costs):,}",
+        f"{sum(c.tokens for c in costs):,}",
+        human_bytes(sum(c.sent for c in costs)),
+        human_seconds(sum(seconds(job)[0] for job in jobs)),
+    ]
+
+
+def _seconds(rates: Rates, job: Job) -> tuple[float, bool]:
+    data, model = dataset_card(job.config.dataset.name), model_card(job.config.model.name)
+    return rates.seconds(job, data.name, data.task, model.name)
