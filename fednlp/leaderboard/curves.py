@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from statistics import mean
+from statistics import fmean
 
 from fednlp.leaderboard.axes import TIMES, UNITS, span, unit
 from fednlp.leaderboard.board import Benchmark, Line
@@ -79,14 +79,14 @@ def _band(line: Line, along: Along | None) -> Series | None:
     x: Sequence[float] = rounds
     if along is not None:
         columns = [along(run) for run in line.runs]
-        x = [mean(column[n - 1] for column in columns) for n in rounds]
+        x = [fmean(column[n - 1] for column in columns) for n in rounds]
     several = len(curves) > 1
     return Series(
         line.key,
         line.method,
         line.style,
         x,
-        [mean(v) for v in values],
+        [fmean(v) for v in values],
         [min(v) for v in values] if several else (),
         [max(v) for v in values] if several else (),
     )
@@ -101,14 +101,14 @@ def _levels(references: Sequence[BoardRun], floor: float) -> list[Level]:
     levels = []
     for (budget, entry), runs in sorted(by_budget.items()):
         key = runs[0].result.primary_metric
-        best = mean(run.result.selected.validation[key] for run in runs)
+        best = fmean(run.result.selected.validation[key] for run in runs)
         name = f"centralized ({budget}{entry}), best: {best:.3f}"
         levels.append(Level(name, "central", [best]))
         if budget == "matched":
             curves = [dict(run.validation_curve()) for run in runs]
             rounds = sorted(set.intersection(*(set(curve) for curve in curves)))
             name = "centralized, after as many examples"
-            y = [mean(curve[n] for curve in curves) for n in rounds]
+            y = [fmean(curve[n] for curve in curves) for n in rounds]
             levels.append(Level(name, "after", y, rounds))
     levels.append(Level(f"floor: {floor:.3f}", "floor", [floor]))
     return levels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import mean
+from statistics import fmean
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -193,7 +193,7 @@ def _clients(lines: Sequence[Line]) -> tuple[list[dict[str, Any]], tuple[float, 
 
 def _mean_quantiles(line: Line) -> list[float]:
     columns = [run.quantiles for run in line.runs if run.quantiles]
-    return [mean(values) for values in zip(*columns, strict=True)] if columns else []
+    return [fmean(values) for values in zip(*columns, strict=True)] if columns else []
 
 
 def _distribution(line: Line, quantiles: list[float], x: intervals.Scale) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def _distribution(line: Line, quantiles: list[float], x: intervals.Scale) -> dic
 
     def over(name: str) -> float | None:
         values = [getattr(one, name) for one in told if getattr(one, name) is not None]
-        return mean(values) if values else None
+        return fmean(values) if values else None
 
     scored, total = over("scored"), over("clients")
     return {
