@@ -1,6 +1,12 @@
 """The door of the benchmark: `python run_bench.py --help`."""
 
-from fednlp.cli import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from fednlp.cli import main
+
+        main()
+    except KeyboardInterrupt:  # before there is anything that could be continued
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

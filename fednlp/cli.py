@@ -5,7 +5,10 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from fednlp.results.gap import Gap
 
 PROGRAM = "run_bench.py"
+_INTERRUPTED = 130
 app = typer.Typer(
     name=PROGRAM,
     help="A federated NLP benchmark: the gap to centralized training, on four tasks.",
@@ -122,20 +126,16 @@ def suite(
     from fednlp.jobs.whole import WholeSuite
 
     whole = WholeSuite(described)
-    console.print(whole.title, highlight=False)
+    console.print(whole.title, highlight=False, markup=False)
     if dry_run:
         from fednlp.jobs.dry_run import dry_run as told
 
         for part in told(whole, out, jobs, 1e9 * rate):
             console.print(part, highlight=False)
         return
-    try:
-        finished = whole.run(out, console, jobs, allow_inexact)
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        raise typer.Exit(130) from None
+    finished = whole.run(out, console, jobs, allow_inexact)
     for line in finished.alone:
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     failures = [] if finished.told else finished.failures
     gaps = _print_result(out, finished.folders, failures, finished.failed, finished.runs)
     if gaps:  # none without references
@@ -357,13 +357,11 @@ def _run_all(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> 
     folders, failures = set(), []
     for number, (where, config) in enumerate(configs, start=1):
         prepare_process(config)
-        if len(configs) > 1:
-            console.print(f"[{number}/{len(configs)}] {where}", markup=False, highlight=False)
+        count = f"[{number}/{len(configs)}] " if len(configs) > 1 else ""
+        says = f"{count}{where}: reading data, making tokens and model"
+        console.print(says, markup=False, highlight=False, soft_wrap=True)
         try:
             federated, central = run_pair(config, out, console, allow_inexact)
-        except KeyboardInterrupt:
-            print("interrupted; the same command continues", file=sys.stderr)
-            raise typer.Exit(130) from None
         except (ValueError, OSError) as error:
             line = one_line(error)
             if len(configs) == 1 or line is None:
@@ -471,13 +469,35 @@ def _report(problems: list[str]) -> None:
         print(f"skipped: {problem}", file=sys.stderr)
 
 
-def main() -> None:
-    """Runs a command; errors of the user become one line and exit code 2."""
-    atexit.register(gc.freeze)  # the collection at the end would search all for a second or two
+@contextmanager
+def _ends_as_interrupts(received: list[int]) -> Iterator[None]:
+    """Other signals that end a process do it as an interrupt does; they are noted."""
+
+    def interrupt(number: int, _: Any) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, interrupt) for number in signals}
     try:
-        code = app(standalone_mode=False, prog_name=PROGRAM)
-    except typer.Abort:
-        sys.exit(130)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main() -> None:
+    """Runs a command; errors of the user become one line and exit code 2.
+
+    An interrupt becomes one line too, and so does what schedulers and terminals end a process with.
+    """
+    atexit.register(gc.freeze)  # the collection at the end would search all for a second or two
+    received: list[int] = []
+    try:
+        with _ends_as_interrupts(received):
+            code = app(standalone_mode=False, prog_name=PROGRAM)
+    except (typer.Abort, KeyboardInterrupt):  # of an older typer, which gives no code
+        code = _INTERRUPTED
     except Exception as error:
         usage = getattr(error, "format_message", None)  # of click, or of the copy inside typer
         line = one_line(error) if usage is None else _misused(error)
@@ -486,6 +506,11 @@ def main() -> None:
         if line:
             print(f"error: {line}", file=sys.stderr)
         sys.exit(2)
+    if code == _INTERRUPTED:
+        how = f"ended by {signal.Signals(received[-1]).name}" if received else "interrupted"
+        again = "; the same command continues" if sys.argv[1:2] in (["run"], ["suite"]) else ""
+        print(f"{how}{again}", file=sys.stderr)
+        code = 128 + received[-1] if received else code
     sys.exit(code or 0)
 
 

@@ -1,18 +1,21 @@
-"""The forward pass through `torch.compile`, and its own way where that fails."""
+"""The forward pass through `torch.compile`."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import torch
 from torch import nn
 
+from fednlp.errors import UserError
+
 
 class CompiledModule:
-    """A module whose calls are compiled, for all shapes at once; else it is the module.
+    """A module whose calls are compiled, for all shapes at once.
 
-    The first call that fails to compile is made as usual, and so are all that follow.
+    Raises:
+        UserError: a call cannot be compiled; to go on without would be another computation than
+            `environment.json` tells.
     """
 
     def __init__(self, module: nn.Module, backend: str = "inductor") -> None:
@@ -23,14 +26,14 @@ class CompiledModule:
         return getattr(self._module, name)
 
     def __call__(self, **inputs: Any) -> Any:
-        if self._call is not self._module:
-            try:
-                return self._call(**inputs)
-            except Exception as error:
-                self._call = self._module
-                lines = str(error).splitlines() or [type(error).__name__]
-                logging.getLogger(__name__).warning(
-                    "engine.compile: the model cannot be compiled (%s); the run goes on without",
-                    lines[0],
-                )
-        return self._module(**inputs)
+        try:
+            return self._call(**inputs)
+        except Exception as error:
+            from torch._dynamo.exc import TorchDynamoException  # a second, for those who compile
+
+            if not isinstance(error, TorchDynamoException):
+                raise
+            lines = [line for line in str(error).splitlines() if not line.endswith("raised:")]
+            reason = lines[0] if lines else type(error).__name__
+            found = f"the model cannot be compiled ({reason})"
+            raise UserError("engine.compile", found, fix="leave it out, or mend that") from None

@@ -9,6 +9,7 @@ algorithm, a partitioner and a server optimizer are checked against the fields o
 from __future__ import annotations
 
 import os
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -415,7 +416,7 @@ def _explain(error: ValidationError, where: str, places: Places) -> UserError:
     first = min(
         errors, key=lambda e: e["type"] not in ("extra_forbidden", "invalid_key")
     )  # a misspelt key is missing
-    path = tuple(str(part) for part in first["loc"])
+    path = _without_tags(first["loc"])
     key = ".".join(path) or "the configuration"
     known = (places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places)
     place = f"{next(known, where)}: {key}"
@@ -423,8 +424,19 @@ def _explain(error: ValidationError, where: str, places: Places) -> UserError:
         return UserError(place, "unknown key", fix=nearest(path[-1], _known_keys(path[:-1])))
     if first["type"] == "missing":
         return UserError(place, "is missing", fix="add it")
-    message = first["msg"][0].lower() + first["msg"][1:]
-    return UserError(place, f"found {first['input']!r}", message.replace("input should be ", ""))
+    same = [e["msg"] for e in errors if _without_tags(e["loc"]) == path]
+    messages = [message[0].lower() + message[1:] for message in same]
+    wanted = dict.fromkeys(message.replace("input should be ", "") for message in messages)
+    return UserError(place, f"found {first['input']!r}", " or ".join(wanted))
+
+
+def _without_tags(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The keys of a place, without what pydantic calls the branches of a union."""
+    return tuple(
+        str(part)
+        for part in location
+        if not re.fullmatch(r"(constrained-)?(int|float|str|bool)|\w+\[.*\]", str(part))
+    )
 
 
 def _known_keys(path: tuple[str, ...]) -> list[str]:

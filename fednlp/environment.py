@@ -83,7 +83,7 @@ def continue_environment(
             str(source.path),
             f"was made elsewhere ({', '.join(changed)})",
             "the same environment",
-            "restore it, or continue with --allow-inexact",
+            f"restore it{_keys(changed)}, or continue with --allow-inexact",
         )
     if made[-1] != {"from_round": made[-1]["from_round"], **now}:
         made.append({"from_round": completed + 1, **now})
@@ -123,7 +123,19 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
 def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What differs of all that can change bits; what an entry does not name was off."""
     pairs = ((k, then.get(k) or None, now.get(k) or None) for k in _EXACT)
-    return [f"{k} {then.get(k)} -> {now.get(k)}" for k, old, new in pairs if old != new]
+    off = {"together": 1, "compile": False, "graphs": False}
+    return [
+        f"{k} {old or off.get(k, then.get(k))} -> {new or off.get(k, now.get(k))}"
+        for k, old, new in pairs
+        if old != new
+    ]
+
+
+def _keys(changed: list[str]) -> str:
+    """The settings among what has changed."""
+    settings = ("threads", "together", "compile", "graphs")
+    found = {name for name in settings for change in changed if change.startswith(f"{name} ")}
+    return f" ({', '.join(f'engine.{name}' for name in sorted(found))})" if found else ""
 
 
 def peak_device_memory(device: torch.device) -> int:

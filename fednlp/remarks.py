@@ -21,6 +21,8 @@ def remarks(experiment: Experiment, trainer: LocalTrainer) -> list[str]:
         if method.correct is not Algorithm.correct and trainer.table is not None:
             why = f"{method.__name__} corrects the gradient of all weights"
             found.append(f"the word embedding is trained with all its rows: {why}")
+    if trainer.compile:
+        found.append("engine.compile: the first step of a shape waits for the compiler, minutes")
     if experiment.config.precision == "bf16" and experiment.device.type == "cpu":
         known: dict[str, Any] = getattr(
             torch.cpu, "get_capabilities", dict

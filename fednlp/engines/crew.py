@@ -62,9 +62,10 @@ class Process:
 
     def _ended(self) -> UserError:
         self.process.join(timeout=5)
-        code = self.process.exitcode
-        how = f"was ended by signal {-code}" if code and code < 0 else f"ended with code {code}"
-        fix = "fewer workers need less memory; the same command continues"
+        code, fix = self.process.exitcode, "the same command continues"
+        how = f"ended with code {code}"
+        if code and code < 0:
+            how, fix = f"was ended by signal {-code}", f"fewer workers need less memory; {fix}"
         return UserError("engine.workers", f"worker {self.number} {how}", fix=fix)
 
 

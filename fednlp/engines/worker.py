@@ -47,6 +47,8 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         os.environ.update(setup.variables)
+        # Its processes would outlive this one, which is ended when the run is.
+        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
         repeatable_kernels()
         torch.set_num_threads(setup.threads)
         clock.running = False

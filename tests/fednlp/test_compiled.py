@@ -1,11 +1,14 @@
 """Compiled local training, mostly with a compiler that takes no time."""
 
-import logging
+import json
+from functools import partial
 
 import pytest
 import torch
+from harness import command
 from step_cases import trained, trainer_of
 
+from fednlp import compiled, local_training
 from fednlp.compiled import CompiledModule
 from fednlp.experiment import Experiment
 from tasks import TASKS
@@ -61,15 +64,23 @@ def test_compiles_once_for_all_lengths():
     assert len(compiled) <= 2  # a batch of one row may be a shape of its own
 
 
-def test_a_compiler_that_fails_is_done_without_and_says_so_once(caplog):
+def test_a_compiler_that_fails_is_one_line_and_the_run_goes_on_without_when_asked(
+    small_config, tmp_path, monkeypatch
+):
     def broken(graph, inputs):
         raise RuntimeError("no compiler here\nand a long story")
 
-    with caplog.at_level(logging.WARNING, logger="fednlp"):
-        plain, compiled, start = ends("text_classification", broken, dropout=0.1)
-    assert torch.equal(plain, compiled) and not torch.equal(plain, start)
-    (record,) = [r for r in caplog.records if r.name.startswith("fednlp")]
-    assert record.getMessage().startswith("engine.compile: the model cannot be compiled")
+    path = tmp_path / "run.yaml"
+    path.write_text(small_config({"engine.compile": True, "engine.workers": 1}).model_dump_json())
+    with monkeypatch.context() as patch:
+        patch.setattr(compiled, "CompiledModule", partial(CompiledModule, backend=broken))
+        patch.setattr(local_training, "CompiledModule", compiled.CompiledModule)
+        answer = command("run", path, "--out", tmp_path / "runs")
+    assert answer.code == 2 and len(answer.err.splitlines()) == 1
+    assert "engine.compile: the model cannot be compiled (RuntimeError: no compiler" in answer.err
+    assert command("run", path, "engine.compile=false", "--out", tmp_path / "runs").code == 0
+    for folder in (tmp_path / "runs").glob("*/environment.json"):
+        assert not any(part["compile"] for part in json.loads(folder.read_text()))
 
 
 def test_the_key_reaches_the_trainer(small_config):

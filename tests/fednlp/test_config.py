@@ -79,6 +79,13 @@ def test_an_unknown_key_names_the_nearest_and_its_line(key, value, hint, refused
         ("model.freeze_embeddings", "yes please", "boolean"),
         ("partition.held_out", 1.0, "less than 1"),
         ("evaluation.local_only", 51, "less than or equal to 50"),
+        ("engine.workers", 5000, "found 5000; expected 'auto' or less than or equal to 1024"),
+        (
+            "engine.workers",
+            "two",
+            "engine.workers: found 'two'; expected 'auto' or a valid integer",
+        ),
+        ("engine.together", 0, "engine.together: found 0; expected greater than 0 or 'auto'"),
         ("engine.device", "tpu", "'auto', 'cpu' or 'cuda'"),
     ],
 )

@@ -330,9 +330,14 @@ def test_another_environment_needs_a_word(small_data, tmp_path):
     (folder,) = (p.parent for p in out.glob("*/result.json"))
     (folder / "result.json").unlink()
     (known,) = json.loads((folder / "environment.json").read_text())
+    other = {**known, "threads": 7, "together": 4}
+    (folder / "environment.json").write_text(json.dumps([other]))
+    message = command("run", config, "--out", out).one_line()
+    assert "threads 7 -> 1, together 4 -> 1" in message
+    assert "restore it (engine.threads, engine.together), or continue with" in message
     (folder / "environment.json").write_text(json.dumps([{**known, "torch": "1.0"}]))
     message = command("run", config, "--out", out).one_line()
-    assert "torch 1.0 -> " in message and "--allow-inexact" in message
+    assert "torch 1.0 -> " in message and "restore it, or continue with --allow-inexact" in message
     assert command("run", config, "--out", out, "--allow-inexact").code == 0
 
 
