@@ -179,6 +179,34 @@ def plot(runs_dir: RunsDir) -> None:
     _plot(table, runs_dir)
 
 
+@app.command()
+def leaderboard(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="run folders, directories of them, submissions, any number"
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="SITE", help="write a site that opens from disk"),
+    ] = None,
+) -> None:
+    """Rank methods by their gap, in the terminal or as a site made of plain files."""
+    from fednlp.leaderboard.build import board_of, build
+    from fednlp.leaderboard.terminal import summary, terminal
+
+    if out is None:
+        board = board_of(sources)
+        _report(list(board.problems))
+        console.print(terminal(board, console.width))
+        return
+    built = build(sources, _not_empty(out))
+    _report(list(built.board.problems))
+    for line in summary(built):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @app.command("list")
 def list_(
     what: Annotated[

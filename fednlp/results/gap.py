@@ -26,6 +26,10 @@ from partitioners import PARTITIONERS
 SHARES = (0.90, 0.95, 0.99)
 Pair = tuple[FinishedRun, FinishedRun]  # federated, its reference
 SEED_KEYS = ("seed", "initial_weights", "frozen_weights")
+SHARED = (  # of the identities of a run and its reference: one data set, one start
+    *("semantics", "data", "task", "tokens", "tokenizer", "model", "initial_weights"),
+    *("frozen_weights", "seed", "precision", "skipped", "left_out"),
+)
 HASHES = ("partition", "algorithm_source")  # of an identity, the first to tell runs apart
 
 
@@ -129,10 +133,27 @@ def gaps(runs: list[FinishedRun], problems: list[str] | None = None) -> list[Gap
         if run.result.references and not found and problems is not None:
             problems.append(f"{run.path}: its centralized reference is not in this directory")
         for reference in found:
+            problem = _incomparable(run, reference)
+            if problem:
+                if problems is not None:
+                    problems.append(f"{run.path}: its reference {problem}")
+                continue
             key = f"{series(run)} {series(reference)}"
             pairs.setdefault(key, []).append((run, reference))
     table = sorted(_data_apart([_gap(members) for members in pairs.values()]), key=_order)
     return [replace(gap, method=label) for gap, label in zip(table, _labels(table), strict=True)]
+
+
+def _incomparable(run: FinishedRun, reference: FinishedRun) -> str:
+    """What the reference has otherwise than the run that names it, though it must not; or ""."""
+    if reference.result.primary_metric != run.result.primary_metric:
+        return "measures something else"
+    if reference.result.floor != run.result.floor:
+        return "has another floor"
+    for key in SHARED:
+        if run.identity.get(key) != reference.identity.get(key):
+            return f"has another {key}"
+    return ""
 
 
 def _data_apart(table: list[Gap]) -> list[Gap]:

@@ -173,6 +173,8 @@ class Result(Record):
     def content_checksum(self) -> str:
         """SHA-256 of all fields but the checksum."""
         content = self.model_dump(mode="json", exclude={"checksum"})
+        if not self.files:  # as in files that are older than the field
+            del content["files"]
         if self.tuning is None:  # as in files that are older than the field
             del content["tuning"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -51,10 +51,13 @@ class Submission:
 
 
 @contextmanager
-def open_submission(path: Path) -> Iterator[Submission]:
+def open_submission(path: Path, *, weights: bool = True) -> Iterator[Submission]:
     """Unpacks what `submit` packed, after everything in it was checked.
 
     Its files are there within the `with` block only.
+
+    Args:
+        weights: unpack stored weights and client states too.
 
     Raises:
         UserError: it is no such file, is damaged, or holds what no run folder holds.
@@ -62,7 +65,7 @@ def open_submission(path: Path) -> Iterator[Submission]:
     with opened(path) as (archive, entries), tempfile.TemporaryDirectory(prefix="fednlp-") as place:
         about = _about(path, archive, entries)
         for entry in entries:
-            if entry.filename != ABOUT:
+            if entry.filename != ABOUT and (weights or not layout.is_state(entry.filename)):
                 target = Path(place, *entry.filename.split("/"))
                 _unpack(path, archive, entry, target, about.files[entry.filename])
         folders = tuple(Path(place, name) for name in about.runs)

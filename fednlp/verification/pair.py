@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fednlp.results.gap import SHARED
 from fednlp.verification.check import Check, NotPossible, Wrong, require_equal
 from fednlp.verification.costs import sampler_of
 from fednlp.verification.evidence import Evidence, find_run, finished_run
-
-_SHARED = (
-    "semantics", "data", "task", "tokens", "tokenizer", "model", "initial_weights",
-    "frozen_weights", "seed", "precision", "skipped", "left_out",
-)  # fmt: skip
 
 
 def pair(evidence: Evidence, record_checks: Callable[[Evidence], list[Check]]) -> str:
@@ -43,7 +39,7 @@ def pair(evidence: Evidence, record_checks: Callable[[Evidence], list[Check]]) -
 
 
 def _require_comparable(federated: Evidence, central: Evidence) -> None:
-    for key in _SHARED:
+    for key in SHARED:
         if federated.content.get(key) != central.content.get(key):
             raise Wrong(f"the reference has another {key}")
     require_equal("the floor of the reference", central.result.floor, federated.result.floor)

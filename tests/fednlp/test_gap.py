@@ -251,7 +251,7 @@ def test_splits_that_differ_are_benchmarks_of_their_own():
         {"partition": {"skew": "label", "seed": 1}},
         {"partition": {"skew": "label"}, "sizes": {"test": 50}},
     ]
-    runs = [finished("centralized", 0, 0.9)]
+    runs = [finished("centralized", 0, 0.9, identity={"data": "f" * 64})]
     for number, options in enumerate(variants):
         identity = {"partition": f"{number}" * 64, "data": "f" * 64}
         runs.append(finished("federated", 0, 0.8, identity=identity, **options))

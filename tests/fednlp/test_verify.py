@@ -158,7 +158,7 @@ def test_another_environment_has_a_tolerance(small_config, tmp_path, monkeypatch
     report = report_of(folder, rounds=4)
     assert report.verdict == "verified", failures(report)
     assert all("within the tolerance" in check.detail for check in report.replays)
-    assert all("together 4 -> None" in check.detail for check in report.replays)
+    assert all("together 4 -> 1" in check.detail for check in report.replays)
     assert all("of the way" in check.detail for check in report.replays)
     name = "checkpoints/round-000002.safetensors"
     manifest = json.loads((folder / MANIFEST).read_text())

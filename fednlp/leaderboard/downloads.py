@@ -1,0 +1,149 @@
+"""The leaderboard as files for other programs: CSV, JSON, LaTeX, Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fednlp.leaderboard.board import Benchmark, Line
+from fednlp.leaderboard.escaping import csv_cell, latex, markdown, shown
+from fednlp.leaderboard.numbers import quantity, rank_text, signed
+from fednlp.results.tables import human_bytes, human_seconds
+
+_HEAD = ("rank", "method", "seeds", "gap", "95 % interval", "federated", "sent", "device time")
+
+
+def rows(benchmarks: Sequence[Benchmark]) -> list[dict[str, Any]]:
+    """One flat mapping per line of the leaderboard; columns as docs/leaderboard.md names them."""
+    return [_row(benchmark, line) for benchmark in benchmarks for line in benchmark.lines]
+
+
+def _row(benchmark: Benchmark, line: Line) -> dict[str, Any]:
+    numbers = line.gap_summary
+    row: dict[str, Any] = {
+        "benchmark": benchmark.name,
+        "benchmark_key": benchmark.key,
+        "line_key": line.key,
+        "rank_best": line.rank.best if line.rank else None,
+        "rank_worst": line.rank.worst if line.rank else None,
+        **line.gap.as_row(),
+        "gap_std": numbers.std,
+    }
+    for name in ("t_interval", "bootstrap_interval"):
+        low, high = getattr(numbers, name) or (None, None)
+        row[f"gap_{name}_low"], row[f"gap_{name}_high"] = low, high
+    row["test_stderr"] = line.test_stderr
+    row["reference_in_conflict"] = line.disputed
+    row["sources"] = "; ".join(line.sources)
+    row["runs"] = " ".join(run.result.id for run in line.runs)
+    row["references"] = " ".join(run.result.id for run in line.references)
+    return {k: shown(v, 2000) if isinstance(v, str) else v for k, v in row.items()}
+
+
+def as_csv(benchmarks: Sequence[Benchmark]) -> str:
+    """Texts that a spreadsheet would take for formulas have an apostrophe in front."""
+    table = rows(benchmarks)
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(table[0]) if table else ["benchmark"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in table)
+    return stream.getvalue()
+
+
+def as_json(benchmarks: Sequence[Benchmark]) -> str:
+    """The rows of the CSV, each with its gap by seed, and the comparisons in pairs."""
+    entries = rows(benchmarks)
+    lines = [line for benchmark in benchmarks for line in benchmark.lines]
+    for row, line in zip(entries, lines, strict=True):
+        row["gap_by_seed"] = {str(seed): gap for seed, gap in line.gap_by_seed.items()}
+    pairs = [
+        {
+            "benchmark_key": benchmark.key,
+            "first": shown(pair.first, 2000),
+            "second": shown(pair.second, 2000),
+            "seeds": list(pair.seeds),
+            "difference": pair.difference.mean if pair.difference else None,
+            "interval": pair.difference.t_interval if pair.difference else None,
+            "t_p": pair.t_p,
+            "wilcoxon_p": pair.wilcoxon_p,
+            "better": shown(pair.better, 2000) if pair.better else None,
+            "seeds_needed": pair.needed.seeds if pair.needed else None,
+        }
+        for benchmark in benchmarks
+        for pair in benchmark.comparisons
+    ]
+    whole = {"lines": entries, "comparisons": pairs}
+    return json.dumps(whole, indent=1, allow_nan=False, ensure_ascii=True) + "\n"
+
+
+def as_latex(benchmarks: Sequence[Benchmark]) -> str:
+    """A `booktabs` table per benchmark."""
+    parts = ["% needs \\usepackage{booktabs}"]
+    for benchmark in benchmarks:
+        body = [" & ".join(map(latex, cells(line))) + r" \\" for line in benchmark.lines]
+        parts += [
+            r"\begin{table}\centering\small",
+            rf"\caption{{{latex(benchmark.name)}. {latex(reference_text(benchmark))}.}}",
+            r"\begin{tabular}{rlrrrrrr}",
+            r"\toprule",
+            " & ".join(map(latex, _HEAD)) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def as_markdown(benchmarks: Sequence[Benchmark]) -> str:
+    """A heading and a table per benchmark."""
+    parts = []
+    for benchmark in benchmarks:
+        parts += [f"## {markdown(benchmark.name)}", "", markdown(reference_text(benchmark)), ""]
+        parts += ["| " + " | ".join(_HEAD) + " |", "|" + " --- |" * len(_HEAD)]
+        parts += ["| " + " | ".join(map(markdown, cells(n))) + " |" for n in benchmark.lines]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def cells(line: Line) -> list[str]:
+    """One line as texts, as the tables of the downloads and the terminal show it."""
+    gap, interval = line.gap, line.gap_summary.t_interval
+    return [
+        rank_text(line.rank),
+        line.method,
+        str(len(gap.seeds)),
+        signed(gap.gap.mean),
+        f"[{signed(interval[0])}, {signed(interval[1])}]" if interval else "none",
+        quantity(gap.federated),
+        human_bytes(gap.bytes),
+        human_seconds(gap.device_seconds),
+    ]
+
+
+def reference_text(benchmark: Benchmark) -> str:
+    """The metric, the centralized scores by budget, and the floor."""
+    budgets: dict[str, list[float]] = {}
+    for line in benchmark.settled:
+        budgets.setdefault(line.gap.budget, []).append(line.gap.centralized)
+    central = ", ".join(
+        f"centralized {_range(values)} ({budget})" for budget, values in sorted(budgets.items())
+    )
+    return f"{shown(benchmark.first.metric)}: {central}; floor {quantity(benchmark.first.floor)}"
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = quantity(min(values)), quantity(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+FORMS: dict[str, Callable[[Sequence[Benchmark]], str]] = {
+    "csv": as_csv,
+    "json": as_json,
+    "tex": as_latex,
+    "md": as_markdown,
+}
