@@ -128,11 +128,14 @@ def suite(
     whole = WholeSuite(described)
     console.print(whole.title, highlight=False, markup=False)
     if dry_run:
-        from fednlp.jobs.dry_run import dry_run as told
+        from fednlp.jobs.dry_run import dry_run as planned_costs
 
-        for part in told(whole, out, jobs, 1e9 * rate):
+        told, problems = planned_costs(whole, out, jobs, 1e9 * rate)
+        for part in told:
             console.print(part, highlight=False)
-        return
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        raise typer.Exit(2 if problems else 0)
     finished = whole.run(out, console, jobs, allow_inexact)
     for line in finished.alone:
         console.print(line, highlight=False, soft_wrap=True, markup=False)

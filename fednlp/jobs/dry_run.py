@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -24,8 +24,10 @@ Seconds = Callable[[Job], tuple[float, bool]]  # and whether finished runs tell 
 _COLUMNS = ("run", "state", "rounds", "examples", "tokens", "sent", "time")
 
 
-def dry_run(whole: WholeSuite, out: Path, at_once: int, rate: float) -> Iterator[RenderableType]:
-    """The plan as tables and lines.
+def dry_run(
+    whole: WholeSuite, out: Path, at_once: int, rate: float
+) -> tuple[list[RenderableType], list[str]]:
+    """The plan as tables and lines, and a line for each reason why runs of it cannot be made.
 
     Args:
         rate: floating-point operations a second of a job, where no finished run tells.
@@ -33,6 +35,8 @@ def dry_run(whole: WholeSuite, out: Path, at_once: int, rate: float) -> Iterator
     rates = Rates.of([out, out / FOLDER], rate)
     seconds = cache(partial(_seconds, rates))
     plans: list[tuple[str, Planning]] = []
+    told: list[RenderableType] = []
+    problems: list[str] = []
     chosen = whole.finals
     if whole.trials is not None:
         folder = out / FOLDER
@@ -42,20 +46,24 @@ def dry_run(whole: WholeSuite, out: Path, at_once: int, rate: float) -> Iterator
         known = whole.trials.known_scores(trials, diverged)
         chosen = whole.trials.provisional() if known is None else whole.trials.finals(known)[0]
         if known is None:
-            yield Text("The final runs are planned with the first settings of each search.")
+            told.append(Text("The final runs are planned with the first settings of each search."))
     plans.append(("runs", plan_jobs(chosen, out, True)))
     total, measured = 0.0, True
     for title, planning in plans:
-        yield _table(title, planning.jobs, seconds)
-        yield from (Text(line) for line in whole.lines(planning.failures))
+        if planning.jobs:
+            told.append(_table(title, planning.jobs, seconds))
+        problems += whole.lines(planning.failures)
         left = [job for job in planning.jobs if job.state != "finished"]
         total += makespan(left, lambda job: seconds(job)[0], at_once)
         measured = measured and all(seconds(job)[1] for job in left)
     jobs = f"with --jobs {at_once}" if at_once > 1 else "one after another"
+    if not any(planning.jobs for _, planning in plans):
+        return told, problems
     source = "at the speed of the finished runs here"
     if not measured:
         source = f"where no finished run here tells, at {rate / 1e9:g} GFLOP/s (--rate)"
-    yield Text(f"time {jobs}: about {human_seconds(total)}, {source}")
+    line = Text(f"time {jobs}: about {human_seconds(total)}, {source}")
+    return [*told, line], list(dict.fromkeys(problems))
 
 
 def _with_diverged(planning: Planning, diverged: dict[str, str]) -> Planning:

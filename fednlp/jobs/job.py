@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -176,15 +176,19 @@ def _numbered(found: list[tuple[Wanted, list[_Part] | str]]) -> Planning:
 
 
 def _chained(jobs: list[Job]) -> list[Job]:
-    """Jobs of one trajectory one after another, the shorter first."""
-    before: dict[str, int] = {}
-    after: dict[int, int] = {}
+    """Jobs of one trajectory one after another, the shorter first, which the longer then extend."""
+    before: dict[str, Job] = {}
+    found = {job.number: job for job in jobs}
     for job in sorted(jobs, key=lambda job: (job.identity.rounds, job.number)):
         last = before.get(job.identity.trajectory)
         if last is not None:
-            after[job.number] = last
-        before[job.identity.trajectory] = job.number
-    return [Job(**{**vars(job), "after": after.get(job.number)}) for job in jobs]
+            done = last.identity.rounds
+            longer = job.done < done < job.identity.rounds and done % job.identity.every == 0
+            if longer and job.state in ("new", "extended"):
+                job = replace(job, state="extended", done=done)
+            found[job.number] = replace(job, after=last.number)
+        before[job.identity.trajectory] = job
+    return [found[job.number] for job in jobs]
 
 
 def _cost(plan: Plan, kind: Kind, identity: Identity) -> Cost:

@@ -57,8 +57,8 @@ class WholeSuite:
         if self.trials and search:
             seeds = len(search.seeds)
             words += (
-                f"; before them {len(self.trials.searches)} searches of {search.trials} trials "
-                f"with {seeds} seed{'s' * (seeds > 1)} each"
+                f"; before them, for every method and reference, {search.trials} trials with "
+                f"{seeds} seed{'s' * (seeds > 1)}"
             )
         return words
 

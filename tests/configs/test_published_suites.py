@@ -75,7 +75,30 @@ def test_the_settings_of_the_original() -> None:
             assert found == expected[c.dataset.name]
             split = (c.dataset.name, c.partition.name, c.partition.parameters.get("alpha"))
             splits.setdefault(name, set()).add(split)
-    assert splits["fednlp-paper"] == splits["fednlp-original"] and len(splits["fednlp-paper"]) == 16
+    alphas = {
+        ("20newsgroups_full", "dirichlet"): {10.0, 5.0, 1.0, 0.5, 0.1},
+        ("20newsgroups_full", "quantity"): {5.0},
+        ("ontonotes5", "dirichlet"): {0.1, 0.01},
+        ("mrqa", "dirichlet"): {0.1, 0.01},
+        ("gigaword", "cluster"): {0.1, 0.01},
+    }
+    wanted = {(*key, alpha) for key, several in alphas.items() for alpha in several}
+    wanted |= {(data, "uniform", None) for data in expected}
+    assert splits["fednlp-paper"] == splits["fednlp-original"] == wanted
+
+
+def test_the_rates_of_the_original() -> None:
+    for name in ("fednlp-paper", "fednlp-original"):
+        for run in load_suite(FOLDER / f"{name}.yaml", []):
+            c = run.config
+            assert (c.client.schedule, c.client.schedule_span) == ("linear", "participation")
+            assert (c.client.warmup, c.client.epochs) == (0.06, 1)
+            assert c.client.lr == {"adamw": 5e-5, "sgd": 0.1}[c.client.optimizer]
+            if c.algorithm.name == "FedProx":
+                assert c.algorithm.parameters == {"mu": 0.5}
+            if name == "fednlp-original":
+                central = 3e-5 if c.dataset.name == "gigaword" else 5e-5
+                assert c.centralized.client == {"optimizer": "adamw", "lr": central}
 
 
 def test_only_the_original_ties_the_client_optimizer_to_the_method() -> None:

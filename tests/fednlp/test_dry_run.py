@@ -37,7 +37,7 @@ def test_states(suite_file, tmp_path, monkeypatch):
     out, path = tmp_path / "runs", suite_file(matrix={"rounds": [2, 3]})
     assert planned(path, out) == [
         ("centralized", "new", 0, 2), ("federated", "new", 0, 2),
-        ("centralized", "new", 0, 3), ("federated", "new", 0, 3),
+        ("centralized", "extended", 2, 3), ("federated", "extended", 2, 3),
     ]  # fmt: skip
     assert command("suite", suite_file(matrix={"rounds": [2]}), "--out", out).code == 0
     path = suite_file(matrix={"rounds": [2, 3]})
@@ -135,4 +135,8 @@ def test_a_search_is_planned_too(suite_file, tmp_path):
 def test_what_cannot_be_planned_is_told(suite_file, tmp_path):
     path = suite_file(matrix={"partition.clients": [4, 97]})
     answer = command("suite", path, "--dry-run", "--out", tmp_path / "runs")
-    assert answer.code == 0 and "97" in answer.out and "(partition.clients 97" in answer.out
+    assert answer.code == 2 and "(partition.clients 97" in answer.one_line()
+    assert "partition.clients 4" in answer.out and "time one after another" in answer.out
+    path = suite_file(matrix={"partition.clients": [97, 98]})
+    answer = command("suite", path, "--dry-run", "--out", tmp_path / "runs")
+    assert answer.code == 2 and len(answer.err.splitlines()) == 2 and "time" not in answer.out

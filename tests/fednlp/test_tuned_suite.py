@@ -50,7 +50,7 @@ def test_every_method_and_the_reference_has_the_same_budget(tuned):
     assert {run.result.seed for run in made} == {9}
     assert {run.result.costs.rounds for run in made} == {1}
     assert sum(run.result.kind == "centralized" for run in made) == 2
-    assert "searches of 2 trials" in answer.out
+    assert "for every method and reference, 2 trials with 1 seed" in answer.out
     finals = load_runs(out)
     assert len(finals) == 6 and {run.result.seed for run in finals} == {0, 1}
     assert all(run.result.tuned and len(run.result.tuning.trials) == 2 for run in finals)
