@@ -163,8 +163,7 @@ def gap(
     if form not in ("table", "markdown", "csv", "json"):
         raise UserError("--format", f"found '{form}'", "table, markdown, csv or json")
     if not (_print_pairs if pairs else _print_gaps)(runs_dir, form):
-        found = "holds no finished federated run with its centralized reference"
-        raise UserError(str(runs_dir), found, fix="run one first")
+        raise _no_gap(runs_dir)
 
 
 @app.command()
@@ -177,8 +176,7 @@ def plot(runs_dir: RunsDir) -> None:
     table = gaps(load_runs(runs_dir, problems), problems)
     _report(problems)
     if not table:
-        found = "holds no finished federated run with its centralized reference"
-        raise UserError(str(runs_dir), found, fix="run one first")
+        raise _no_gap(runs_dir)
     _plot(table, runs_dir)
 
 
@@ -470,6 +468,13 @@ def _plot(table: list[Gap], runs_dir: Path) -> None:
 
     for path in plot_gaps(table, runs_dir / "plots"):
         console.print(f"plot: {path}", highlight=False, soft_wrap=True)
+
+
+def _no_gap(runs_dir: Path) -> UserError:
+    if (runs_dir / "result.json").exists():
+        return UserError(str(runs_dir), "is a run folder", "the directory that holds it")
+    found = "holds no finished federated run with its centralized reference"
+    return UserError(str(runs_dir), found, fix="run one first")
 
 
 def _with_skip_bad(overrides: list[str] | None, skip_bad: int) -> list[str]:

@@ -19,6 +19,7 @@ centralized references are reused.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from fednlp.yaml_files import load_mapping
 
 MOST_RUNS = 10_000
 _KEYS = ("name", "description", "base", "seeds", "matrix", "tune")
+_SEED = ("sets the seed", "the list `seeds` of the suite")
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,11 @@ def read_suite(path: Path, overrides: list[str]) -> Suite:
     count = cells * len(seeds) + (2 * cells * search.trials * len(search.seeds) if search else 0)
     if count > MOST_RUNS:
         raise UserError(f"{path}: matrix", f"asks for {count:,} runs", f"at most {MOST_RUNS:,}")
+    for text in overrides:
+        if text.partition("=")[0].strip() == "seed":
+            raise UserError(f"override '{text:.80}'", *_SEED)
     suite, known = Suite(path, [], seeds, overrides, search), set[str]()
+    contents: dict[str, str] = {}
     for chosen in product(*axes):
         mapping = configuration.merged(base, {})
         for _, changes in chosen:
@@ -130,6 +136,12 @@ def read_suite(path: Path, overrides: list[str]) -> Suite:
         if cell.label in known:
             raise UserError(f"{path}: matrix", f"has '{cell.label}' twice", fix="drop one")
         known.add(cell.label)
+        content = json.dumps(mapping, sort_keys=True, default=str)
+        if content in contents:
+            found = f"'{contents[content]}' and '{cell.label}' are the same run"
+            fix = "drop one; a later axis sets again what an earlier one has set"
+            raise UserError(f"{path}: matrix", found, fix=fix)
+        contents[content] = cell.label
         suite.cells.append(cell)
     if search is not None:
         _check_search(suite, search)
@@ -184,6 +196,8 @@ def _axis(name: Any, entries: Any, path: Path) -> list[tuple[str, dict[str, Any]
 def _require_key(key: Any, where: str) -> None:
     if not isinstance(key, str):
         raise UserError(where, f"found the key {key!r}", "a key of the configuration, as text")
+    if key == "seed":
+        raise UserError(where, *_SEED)
 
 
 def _short(value: Any) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fednlp.config import RunConfig, central_client
+from fednlp.errors import UserError
 from fednlp.jobs.job import Planning, Wanted
 from fednlp.jobs.run import Outcomes
 from fednlp.results import files
@@ -80,6 +81,9 @@ class Trials:
             kinds.insert(0, ("centralized", self.search.central))
         for kind, grid in kinds:
             where = f"{self.suite.path}: tune, {kind} ({cell.label})"
+            if kind == "centralized" and not grid:
+                found = "has nothing to search, since nothing of `client` is in tune.search"
+                raise UserError(where, found, fix="name keys of `client` in tune.centralized")
             require_enough(grid, self.search.trials, where)
             tried = settings(grid, self.search.trials)
             rounds = min(self.search.rounds or base.rounds, base.rounds)

@@ -140,6 +140,17 @@ class Board:
     def lines(self) -> list[Line]:
         return [line for benchmark in self.benchmarks for line in benchmark.lines]
 
+    def conflicts_of(self, benchmark: Benchmark) -> list[Conflict]:
+        """Those of federated runs that would be in a line of it."""
+        here = {_subject(run) for line in benchmark.lines for run in line.runs}
+        return [c for c in self.conflicts if any(_subject(run) in here for run in c.runs)]
+
+
+def _subject(run: BoardRun) -> tuple[object, ...]:
+    result = run.result
+    split = (result.partition or {}).get("checksum")
+    return result.data.fingerprint, result.model.name, str(split), result.costs.rounds
+
 
 def make_board(collected: Collection) -> Board:
     """The leaderboard of a collection."""

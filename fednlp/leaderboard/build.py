@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fednlp.errors import UserError
 from fednlp.leaderboard.board import Board, make_board
 from fednlp.leaderboard.cache import NAME, Cache
 from fednlp.leaderboard.collect import collect
@@ -40,7 +41,9 @@ def board_of(sources: Sequence[Path]) -> Board:
     Raises:
         UserError: there is no such source.
     """
-    return make_board(collect(distinct(sources), Cache(None)))
+    board = make_board(collect(distinct(sources), Cache(None)))
+    _require_runs(board, sources)
+    return board
 
 
 def build(sources: Sequence[Path], out: Path) -> Built:
@@ -53,6 +56,11 @@ def build(sources: Sequence[Path], out: Path) -> Built:
     site = Site(out)
     collected = collect(given, Cache(out / NAME))
     board = make_board(collected)
+    try:
+        _require_runs(board, sources)
+    except UserError:
+        site.discard(NAME)
+        raise
     pages = Pages(board, _version())
     for name in ASSETS:
         site.write(f"assets/{name}", (HERE / "assets" / name).read_text(encoding="utf-8"))
@@ -67,6 +75,13 @@ def build(sources: Sequence[Path], out: Path) -> Built:
     site.write("index.html", pages.overview())
     removed = site.finish()
     return Built(board, out / "index.html", collected.read, site.written, site.kept, removed)
+
+
+def _require_runs(board: Board, sources: Sequence[Path]) -> None:
+    if not board.runs and not board.conflicts:
+        where = ", ".join(map(str, sources))
+        told = "".join(f"; skipped: {problem}" for problem in board.problems[:3])
+        raise UserError(where, f"holds no finished run{told}", fix="run one first")
 
 
 def _run_page(site: Site, pages: Pages, run: BoardRun) -> None:

@@ -27,6 +27,11 @@ def half_width(interval: tuple[float, float] | None) -> str:
     return f"± {(interval[1] - interval[0]) / 2:.3f}" if interval else ""
 
 
+def counted(count: int, name: str) -> str:
+    """For example 1 run or 2,002 runs."""
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+
+
 def duration(seconds: float) -> str:
     """For example 45 s, 3.4 min or 2.1 h: short enough for a cell."""
     if seconds < 59.5:

@@ -18,7 +18,7 @@ from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.downloads import reference_text
 from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.links import Links
-from fednlp.leaderboard.numbers import quantity
+from fednlp.leaderboard.numbers import counted, quantity
 from fednlp.leaderboard.run_page import method_name, run_context
 from fednlp.leaderboard.table import columns, short_rows, table_rows
 from fednlp.leaderboard.words import READING, benchmark_notes, site_notes
@@ -89,6 +89,7 @@ class Pages:
             heading=f"{data}, {shown(gap.partition, 100)}",
             known=_known(benchmark),
             benchmark_notes=benchmark_notes(benchmark),
+            disputed=len(self.board.conflicts_of(benchmark)),
             columns=columns(benchmark),
             rows=table_rows(benchmark, self.links, most),
             short=short_rows(benchmark.lines[most : 11 * most], self.links),
@@ -133,9 +134,6 @@ def _fitting(render: Callable[[int], str]) -> str:
 
 
 def _counts(board: Board) -> str:
-    def counted(count: int, name: str) -> str:
-        return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
-
     seeds = [len(line.gap.seeds) for line in board.lines]
     parts = [
         counted(len(board.benchmarks), "benchmark"),

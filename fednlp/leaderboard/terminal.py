@@ -9,6 +9,7 @@ from fednlp.leaderboard.board import Board
 from fednlp.leaderboard.build import Built
 from fednlp.leaderboard.conflict_view import conflict_lines
 from fednlp.leaderboard.downloads import cells, reference_text
+from fednlp.leaderboard.numbers import counted
 from fednlp.leaderboard.words import site_notes
 from fednlp.results.wide_or_narrow import wide_or_narrow
 
@@ -33,11 +34,11 @@ def summary(built: Built) -> list[str]:
     """What was written, in lines."""
     board = built.board
     lines = [
-        f"{len(board.runs)} runs, {len(board.lines)} lines on {len(board.benchmarks)} benchmarks; "
-        f"{built.read} run folders read, the others were known",
+        f"{counted(len(board.runs), 'run')}, {counted(len(board.lines), 'line')} on "
+        f"{counted(len(board.benchmarks), 'benchmark')}; run folders read: {built.read}",
         f"{built.written} files written, {built.kept} unchanged, {built.removed} removed",
     ]
     if board.conflicts:
-        lines.append(f"{len(board.conflicts)} ids with entries in conflict, on the first page too")
+        lines.append(f"ids with entries in conflict, on the first page too: {len(board.conflicts)}")
         lines += conflict_lines(board)
     return [*lines, f"leaderboard: {built.index.resolve()}"]

@@ -73,7 +73,8 @@ def pack(
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
-        raise UserError(f"--{key}", first["msg"].lower()) from None
+        problem = first["msg"].lower().removeprefix("value error, ")
+        raise UserError(f"--{key}", problem) from None
     _write(out, contents, (about.model_dump_json(indent=1) + "\n").encode())
     return sorted(folders)
 

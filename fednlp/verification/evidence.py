@@ -130,7 +130,7 @@ def finished_run(path: Path) -> FinishedRun:
 def require_finished(path: Path) -> None:
     """Raises UserError unless it is the folder of a finished run, whole or not."""
     if kind_of(path) != "directory":
-        raise UserError(str(path), "no such directory", "a run folder")
+        raise UserError(str(path), "no such directory or file", "a run folder or a submission")
     if not files.stands(path / "identity.json"):
         raise UserError(str(path), "is no run folder", "the folder of one run")
     if not files.stands(path / "result.json"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from harness import command
 
 from fednlp.errors import UserError
 from fednlp.leaderboard.site import MARKER, Site
@@ -100,3 +101,17 @@ def test_what_is_made_from_the_same_is_not_made_again(tmp_path):
     site = Site(folder)
     site.write_once("run/x.html", "2", lambda: "again")
     assert (folder / "run" / "x.html").read_text() == "again"
+
+
+@pytest.mark.parametrize("content", ["nothing", "damaged"])
+def test_no_site_of_nothing(content, tmp_path):
+    """Whoever mistypes the directory above his runs publishes no empty site."""
+    runs, out = tmp_path / "runs", tmp_path / "site"
+    runs.mkdir()
+    if content == "damaged":
+        (runs / "a").mkdir()
+        (runs / "a" / "result.json").write_text("{")
+    for more in ([], ["--out", out]):
+        line = command("leaderboard", runs, *more).one_line()
+        assert "holds no finished run" in line and ("skipped" in line) == (content == "damaged")
+    assert not out.exists()

@@ -146,6 +146,8 @@ def test_both_entries_of_a_conflict_are_shown_and_all_else_stays(runs, tmp_path)
     section = overview[overview.index('id="conflicts"') :]
     assert str(a) in section and str(b) in section
     assert '<tr class="differ"><th scope="row">threads</th><td>1</td><td>7</td>' in section
+    (benchmark,) = (site / "benchmark").glob("*.html")
+    assert "1 of its runs: entries in conflict" in benchmark.read_text()
     pages = sorted((site / "run").glob(f"{conflict.id[:24]}-*.html"))
     assert len(pages) == 2 and all("Another entry has this id" in p.read_text() for p in pages)
     answer = command("leaderboard", a, b)

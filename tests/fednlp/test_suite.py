@@ -6,7 +6,8 @@ import pytest
 import yaml
 from harness import command, written
 
-from fednlp.suite import load_suite
+from fednlp.errors import UserError
+from fednlp.suite import load_suite, read_suite
 
 
 @pytest.fixture
@@ -131,3 +132,27 @@ def test_a_key_of_a_merged_mapping_may_be_set_anew(small_data, tmp_path):
     )
     one, two = [run.config for run in load_suite(tmp_path / "suite.yaml", [])]
     assert (one.rounds, one.client.lr, two.rounds, two.client.lr) == (3, 0.5, 4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "overrides", "words"),
+    [
+        ({}, ["seed=5"], "override 'seed=5': sets the seed; expected the list `seeds`"),
+        ({"matrix": {"seed": [0, 1]}}, [], "matrix: sets the seed; expected the list `seeds`"),
+        ({"matrix": {"a": {"x": {"seed": 3}}}}, [], "matrix.a.x: sets the seed"),
+        (
+            {"matrix": {"a": {"x": {"rounds": 1}, "y": {"rounds": 1}}}}, [],
+            "'x' and 'y' are the same run",
+        ),
+        (
+            {"matrix": {"a": {"x": {"rounds": 1}, "y": {"rounds": 2}}, "rounds": [3, 4]}}, [],
+            "'x / rounds 3' and 'y / rounds 3' are the same run; drop one; a later axis sets again",
+        ),
+    ],
+)  # fmt: skip
+def test_what_would_be_run_under_two_names(changes, overrides, words, small_data, tmp_path):
+    path = tmp_path / "suite.yaml"
+    path.write_text(yaml.safe_dump({"base": small_data(), **changes}))
+    with pytest.raises(UserError) as error:
+        read_suite(path, overrides)
+    assert words in str(error.value)
