@@ -17,12 +17,14 @@ import typer
 from fednlp.console import console
 from fednlp.errors import UserError, one_line
 from fednlp.partitions.commands import app as partition_app
+from fednlp.shown import shown
 
 if TYPE_CHECKING:
     from fednlp.results.gap import Gap
 
 PROGRAM = "run_bench.py"
 _INTERRUPTED = 130
+LONGEST_PROBLEM = 1000  # characters of the line of a folder that is passed over
 app = typer.Typer(
     name=PROGRAM,
     help="A federated NLP benchmark: the gap to centralized training, on four tasks.",
@@ -467,7 +469,7 @@ def _plot(table: list[Gap], runs_dir: Path) -> None:
     from fednlp.results.plots import plot_gaps
 
     for path in plot_gaps(table, runs_dir / "plots"):
-        console.print(f"plot: {path}", highlight=False, soft_wrap=True)
+        console.print(f"plot: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _no_gap(runs_dir: Path) -> UserError:
@@ -493,7 +495,7 @@ def _seeds(text: str | None) -> list[int]:
 
 def _report(problems: list[str]) -> None:
     for problem in problems:
-        print(f"skipped: {problem}", file=sys.stderr)
+        print(f"skipped: {shown(problem, LONGEST_PROBLEM)}", file=sys.stderr)
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from statistics import mean
 from markupsafe import Markup
 
 from fednlp.leaderboard.board import Benchmark, Board
-from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.rank_diagram import diagram
+from fednlp.results.escaping import shown
 from fednlp.results.gap import series
 from fednlp.results.method_comparison import scores_by_seed
 from fednlp.statistics import CriticalDifference, critical_difference

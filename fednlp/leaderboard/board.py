@@ -11,7 +11,7 @@ from statistics import mean
 from fednlp.leaderboard.collect import Collection
 from fednlp.leaderboard.conflicts import DISPUTED, Conflict, is_disputed
 from fednlp.leaderboard.digest import BoardRun
-from fednlp.leaderboard.escaping import shown
+from fednlp.results.escaping import shown
 from fednlp.results.gap import Gap, gaps, series
 from fednlp.results.method_comparison import contests
 from fednlp.results.reading import FinishedRun

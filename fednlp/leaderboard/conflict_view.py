@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fednlp.leaderboard.board import Board
 from fednlp.leaderboard.conflicts import Conflict
 from fednlp.leaderboard.digest import BoardRun
-from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.links import Links
 from fednlp.leaderboard.numbers import quantity
+from fednlp.results.escaping import shown
 
 MOST_CONFLICTS = 100  # that the overview shows
 MOST_ENTRIES = 8  # of one id

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fednlp.leaderboard.digest import BoardRun
-from fednlp.leaderboard.escaping import shown
+from fednlp.results.escaping import shown
 from fednlp.results.schema import Reference
 
 DISPUTED = "entry"  # in an identity: which of the entries in conflict this reference is

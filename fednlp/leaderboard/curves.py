@@ -12,7 +12,7 @@ from fednlp.leaderboard.board import Benchmark, Line
 from fednlp.leaderboard.charts import Chart, Level, Series
 from fednlp.leaderboard.conflicts import DISPUTED, is_disputed
 from fednlp.leaderboard.digest import BoardRun
-from fednlp.leaderboard.escaping import shown
+from fednlp.results.escaping import shown
 
 MOST_LINES = 28  # that a chart draws: as many as colours, marks and dashes tell apart
 AT_FIRST = 7  # of these, shown before the reader chooses

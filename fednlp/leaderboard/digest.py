@@ -11,7 +11,6 @@ import io
 import json
 import os
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -20,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from fednlp.errors import UserError
-from fednlp.results.files import START_AGAIN, not_read
+from fednlp.results.bounds import METRIC
+from fednlp.results.files import not_read
 from fednlp.results.reading import FinishedRun, load_run
-from fednlp.results.schema import Result, Tuning
+from fednlp.results.schema import Result
 from tasks.plain_files import read_plain
 
-VERSION = 2  # raise when `Digest` changes, so that caches are made again
+VERSION = 3  # raise when `Digest` changes, so that caches are made again
 FILES = {  # what is read, and the most bytes of each: a file from a stranger may be of any size
     "result.json": 4_000_000,
     "identity.json": 4_000_000,
@@ -36,8 +36,6 @@ FILES = {  # what is read, and the most bytes of each: a file from a stranger ma
     "clients.csv": 64_000_000,
 }
 OPTIONAL = ("config.yaml", "environment.json", "clients.csv")
-MOST = 2**60  # of anything that is counted
-LARGEST = 1e100  # of any number
 LONGEST_TEXT = 60_000  # characters of a configuration or environment that a page shows
 QUANTILES = tuple(q / 100 for q in (0, 5, 10, 25, 50, 75, 90, 95, 100))
 
@@ -154,7 +152,6 @@ def read_digest(folder: Path, path: Path, source: str, key: str) -> BoardRun:
         UserError: a file is missing, damaged, or from a newer version.
     """
     run = load_run(folder)
-    _require_plausible(run)
     notes: list[str] = []
     return BoardRun(
         path,
@@ -169,47 +166,6 @@ def read_digest(folder: Path, path: Path, source: str, key: str) -> BoardRun:
         quantiles=_quantiles(folder, notes),
         notes=notes,
     )
-
-
-def _require_plausible(run: FinishedRun) -> None:
-    """What the schema allows and no run can have.
-
-    Raises:
-        UserError: a metric is not between 0 and 1 or missing, or a count cannot be right.
-    """
-    result, key, where = run.result, run.result.primary_metric, str(run.path)
-    metrics = [result.selected.test, result.last.test, *result.floor.values()]
-    metrics += [record["validation"] for record in run.rounds if record.get("validation")]
-    if not all(0 <= values.get(key, -1) <= 1 for values in metrics):
-        raise UserError(f"{where}: {key}", "is missing or not between 0 and 1", fix=START_AGAIN)
-    for part in (result.model_dump(mode="json"), run.identity):
-        if not all(abs(value) <= LARGEST for value in _numbers(part)):
-            raise UserError(where, "holds a number that is out of all bounds", fix=START_AGAIN)
-    if result.tuning is not None and not _is_whole(result.tuning):
-        raise UserError(f"{where}: tuning", "does not hold the trial it chose", fix=START_AGAIN)
-    costs = result.costs.model_dump(exclude_none=True)
-    costs |= {f"of round {n}": r.get("device_seconds") or 0 for n, r in enumerate(run.rounds, 1)}
-    wrong = [name for name, value in costs.items() if not _counts(value)]
-    if wrong:
-        raise UserError(f"{where}: costs {wrong[0]}", "is no amount", fix=START_AGAIN)
-
-
-def _is_whole(tuning: Tuning) -> bool:
-    chosen = tuning.trials[tuning.chosen : tuning.chosen + 1] if tuning.chosen >= 0 else []
-    return len(chosen) == 1 and set(tuning.edges) <= chosen[0].values.keys()
-
-
-def _numbers(part: object) -> Iterator[float]:
-    """All numbers in plain data."""
-    if isinstance(part, dict | list):
-        for value in part.values() if isinstance(part, dict) else part:
-            yield from _numbers(value)
-    elif isinstance(part, int | float):
-        yield part
-
-
-def _counts(value: object) -> bool:
-    return isinstance(value, int | float) and 0 <= value < MOST
 
 
 def _curves(run: FinishedRun) -> Curves:
@@ -284,7 +240,7 @@ def _quantiles(folder: Path, notes: list[str]) -> list[float]:
             for row in rows
             if row["score"] and row["held_out"].lower() not in ("true", "1")
         ]
-        if not np.isfinite(scores).all():
+        if not all(METRIC[0] <= score <= METRIC[1] for score in scores):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
         notes.append("clients.csv does not hold scores of clients")

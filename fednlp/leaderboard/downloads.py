@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from fednlp.leaderboard.board import Benchmark, Line
-from fednlp.leaderboard.escaping import csv_cell, latex, markdown, shown
 from fednlp.leaderboard.numbers import quantity, rank_text, signed
+from fednlp.results.escaping import csv_table, latex, markdown, plain_row, shown
 from fednlp.results.tables import human_bytes, human_seconds
 
 _HEAD = ("rank", "method", "seeds", "gap", "95 % interval", "federated", "sent", "device time")
@@ -40,17 +38,12 @@ def _row(benchmark: Benchmark, line: Line) -> dict[str, Any]:
     row["sources"] = "; ".join(line.sources)
     row["runs"] = " ".join(run.result.id for run in line.runs)
     row["references"] = " ".join(run.result.id for run in line.references)
-    return {k: shown(v, 2000) if isinstance(v, str) else v for k, v in row.items()}
+    return plain_row(row)
 
 
 def as_csv(benchmarks: Sequence[Benchmark]) -> str:
     """Texts that a spreadsheet would take for formulas have an apostrophe in front."""
-    table = rows(benchmarks)
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(table[0]) if table else ["benchmark"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in table)
-    return stream.getvalue()
+    return csv_table(rows(benchmarks))
 
 
 def as_json(benchmarks: Sequence[Benchmark]) -> str:
@@ -60,18 +53,22 @@ def as_json(benchmarks: Sequence[Benchmark]) -> str:
     for row, line in zip(entries, lines, strict=True):
         row["gap_by_seed"] = {str(seed): gap for seed, gap in line.gap_by_seed.items()}
     pairs = [
-        {
-            "benchmark_key": benchmark.key,
-            "first": shown(pair.first, 2000),
-            "second": shown(pair.second, 2000),
-            "seeds": list(pair.seeds),
-            "difference": pair.difference.mean if pair.difference else None,
-            "interval": pair.difference.t_interval if pair.difference else None,
-            "t_p": pair.t_p,
-            "wilcoxon_p": pair.wilcoxon_p,
-            "better": shown(pair.better, 2000) if pair.better else None,
-            "seeds_needed": pair.needed.seeds if pair.needed else None,
-        }
+        plain_row(
+            {
+                "benchmark_key": benchmark.key,
+                "first": pair.first,
+                "second": pair.second,
+                "seeds": list(pair.seeds),
+                "difference": pair.difference.mean if pair.difference else None,
+                "interval": pair.difference.t_interval if pair.difference else None,
+                "t_p": pair.t_p,
+                "wilcoxon_p": pair.wilcoxon_p,
+                "better": pair.better,
+                "seeds_needed": pair.needed.seeds if pair.needed else None,
+                "seeds_needed_low": pair.needed.low if pair.needed else None,
+                "seeds_needed_high": pair.needed.high if pair.needed else None,
+            }
+        )
         for benchmark in benchmarks
         for pair in benchmark.comparisons
     ]

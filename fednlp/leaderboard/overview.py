@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from fednlp.leaderboard.board import Benchmark, Board, Line
 from fednlp.leaderboard.downloads import reference_text
-from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.numbers import duration, half_width, rank_text, signed
+from fednlp.results.escaping import shown
 from fednlp.results.tables import human_bytes
 
 MOST_COLUMNS = 16  # methods side by side; the others share a column

@@ -16,12 +16,12 @@ from fednlp.leaderboard.conflict_view import conflict_views
 from fednlp.leaderboard.curves import AT_FIRST, MOST_LINES, benchmark_charts
 from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.downloads import reference_text
-from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.links import Links
 from fednlp.leaderboard.numbers import counted, quantity
 from fednlp.leaderboard.run_page import method_name, run_context
 from fednlp.leaderboard.table import columns, short_rows, table_rows
 from fednlp.leaderboard.words import READING, benchmark_notes, site_notes
+from fednlp.results.escaping import shown
 from fednlp.statistics.rules import TESTS_FROM
 
 MOST_PROBLEMS = 300  # that the overview names

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from markupsafe import Markup
 
 from fednlp.leaderboard.axes import Scale
-from fednlp.leaderboard.escaping import shown
+from fednlp.results.escaping import shown
 from fednlp.statistics import CriticalDifference
 
 WIDTH = 760

@@ -10,10 +10,10 @@ from fednlp.leaderboard import intervals
 from fednlp.leaderboard.board import tuning_budget
 from fednlp.leaderboard.curves import run_charts
 from fednlp.leaderboard.digest import BoardRun
-from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.links import Links, unique
 from fednlp.leaderboard.numbers import quantity, signed
 from fednlp.leaderboard.overview import task_name
+from fednlp.results.escaping import shown
 from fednlp.results.gap import algorithm_name, client_name, partition_name
 from fednlp.results.schema import Result
 from fednlp.results.tables import human_bytes, human_seconds

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fednlp.errors import UserError
-from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.site import MARKER
+from fednlp.results.escaping import shown
 from fednlp.results.files import entries, stands
 from fednlp.submissions.read import open_submission
 from tasks.plain_files import kind_of

@@ -13,9 +13,9 @@ from fednlp.leaderboard.axes import Scale
 from fednlp.leaderboard.board import Benchmark, Line
 from fednlp.leaderboard.charts import swatch
 from fednlp.leaderboard.digest import BoardRun
-from fednlp.leaderboard.escaping import shown
 from fednlp.leaderboard.links import Links
 from fednlp.leaderboard.numbers import duration, half_width, percent, quantity, rank_text, signed
+from fednlp.results.escaping import shown
 from fednlp.results.gap import SHARES
 from fednlp.results.tables import human_bytes
 

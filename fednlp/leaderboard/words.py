@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fednlp.leaderboard.board import Benchmark, Board
-from fednlp.leaderboard.escaping import shown
+from fednlp.results.escaping import shown
 from fednlp.results.tuning import search_notes
 from fednlp.statistics.rules import TESTS_FROM
 

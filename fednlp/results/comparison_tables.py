@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from fednlp.results.escaping import csv_table, markdown, plain_row
 from fednlp.results.method_comparison import Contest, Standing
 from fednlp.results.wide_or_narrow import wide_or_narrow
+from fednlp.shown import LONGEST, shown
 from fednlp.statistics import Comparison, ExampleDifference
 from fednlp.statistics.summary import Interval
 from fednlp.statistics.words import p_value
@@ -48,36 +51,47 @@ def interval(ends: Interval | None) -> str:
     return "-" if ends is None else f"[{ends[0]:+.3f}, {ends[1]:+.3f}]"
 
 
-def sentences(contest: Contest) -> list[str]:
-    """The pairs in words; of many pairs those in which a difference is shown, and how many not."""
+def sentences(contest: Contest, spelt: Callable[[str], str] = shown) -> list[str]:
+    """The pairs in words; of many pairs those in which a difference is shown, and how many not.
+
+    spelt: how the names of methods are written, for a terminal unless told otherwise.
+    """
     if len(contest.pairs) <= MOST_PAIRS:
-        return [pair.words for pair in contest.pairs]
-    shown = [pair.words for pair in contest.pairs if pair.shown]
-    rest = len(contest.pairs) - len(shown)
-    return [*shown, f"no difference shown in {rest} of {len(contest.pairs)} pairs (--pairs)"]
+        return [words(pair, spelt) for pair in contest.pairs]
+    told = [words(pair, spelt) for pair in contest.pairs if pair.shown]
+    rest = len(contest.pairs) - len(told)
+    return [*told, f"no difference shown in {rest} of {len(contest.pairs)} pairs (--pairs)"]
+
+
+def words(pair: Comparison, spelt: Callable[[str], str]) -> str:
+    """The sentence of a pair with its names spelt by `spelt`."""
+    return replace(pair, first=spelt(pair.first), second=spelt(pair.second)).words
 
 
 def terminal(found: Sequence[Contest], width: int = 120) -> Group:
     """A table of standings and the pairs in words, per benchmark."""
     parts: list[RenderableType] = [Text("Methods compared on the same seeds", style="bold")]
     for contest in found:
-        parts.append(Text(f"\n{contest.benchmark}"))
+        parts.append(Text(f"\n{shown(contest.benchmark)}"))
         rows = [cells(standing) for standing in contest.standings]
         parts += wide_or_narrow(_COLUMNS, rows, width)
-        parts += [Text(f"- {words}") for words in sentences(contest)]
+        parts += [Text(f"- {told}") for told in sentences(contest)]
     parts.append(Text(f"\n{NOTE}", style="dim"))
     return Group(*parts)
 
 
-def markdown(found: Sequence[Contest]) -> str:
+def as_markdown(found: Sequence[Contest]) -> str:
     """The standings as one Markdown table, the pairs in words as a list."""
     lines = ["| benchmark | " + " | ".join(_COLUMNS) + " |"]
     lines.append("|" + " --- |" * (len(_COLUMNS) + 1))
     for contest in found:
+        head = markdown(contest.benchmark, LONGEST)
         for standing in contest.standings:
-            lines.append(f"| {contest.benchmark} | " + " | ".join(cells(standing)) + " |")
+            method, *numbers = cells(standing)
+            lines.append("| " + " | ".join([head, markdown(method), *numbers]) + " |")
     for contest in found:
-        lines += [f"\n{contest.benchmark}:\n", *(f"- {words}" for words in sentences(contest))]
+        told = sentences(contest, markdown)
+        lines += [f"\n{markdown(contest.benchmark, LONGEST)}:\n", *(f"- {each}" for each in told)]
     return "\n".join([*lines, "", NOTE]) + "\n"
 
 
@@ -131,18 +145,18 @@ def pairs_text(
     found: Sequence[tuple[Contest, Comparison, ExampleDifference | None]], form: str
 ) -> str:
     """All pairs as `table` or `markdown` (sentences), `csv` or `json`."""
-    rows = [pair_row(*each) for each in found]
+    rows = [plain_row(pair_row(*each)) for each in found]
     if form == "json":
         return json.dumps(rows, indent=1, allow_nan=False) + "\n"
     if form == "csv":
-        import pandas as pd
-
-        return str(pd.DataFrame(rows).to_csv(index=False))
+        return csv_table(rows)
     lines: list[str] = []
+    spelt = markdown if form == "markdown" else shown
     for contest, pair, examples in found:
-        if f"{contest.benchmark}:" not in lines:
-            lines += [*([""] if lines else []), f"{contest.benchmark}:", ""]
-        lines.append(f"- {pair.words}")
+        head = f"{spelt(contest.benchmark, LONGEST)}:"
+        if head not in lines:
+            lines += [*([""] if lines else []), head, ""]
+        lines.append(f"- {words(pair, spelt)}")
         if examples:
             lines.append(f"  - {example_words(examples)}")
     return "\n".join(lines) + "\n"

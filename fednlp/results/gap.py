@@ -24,6 +24,7 @@ from fednlp.statistics.values import all_equal
 from partitioners import PARTITIONERS
 
 SHARES = (0.90, 0.95, 0.99)
+ROUNDING = 1e-12  # of a metric
 Pair = tuple[FinishedRun, FinishedRun]  # federated, its reference
 SEED_KEYS = ("seed", "initial_weights", "frozen_weights")
 SHARED = (  # of the identities of a run and its reference: one data set, one start
@@ -270,12 +271,8 @@ def _gap(pairs: list[Pair]) -> Gap:
     federated = [f.result.selected.test[key] for f, _ in pairs]
     central = [c.result.selected.test[key] for _, c in pairs]
     floors = [f.result.floor["test"][key] for f, _ in pairs]
-    scales = [c - floor for c, floor in zip(central, floors, strict=True)]
-    relative = None
-    if all(scale > 0 for scale in scales):
-        relative = Estimate.of(
-            [(c - f) / s for c, f, s in zip(central, federated, scales, strict=True)]
-        )
+    shares = [relative_gap(*each) for each in zip(central, federated, floors, strict=True)]
+    known = [share for share in shares if share is not None]
     provenance = first.partition or {}
     return Gap(
         task=first.task,
@@ -298,7 +295,7 @@ def _gap(pairs: list[Pair]) -> Gap:
         centralized=mean(central),
         federated=mean(federated),
         gap=Estimate.of([c - f for c, f in zip(central, federated, strict=True)]),
-        relative=relative,
+        relative=Estimate.of(known) if len(known) == len(shares) else None,
         last=Estimate.of([c.result.last.test[key] - f.result.last.test[key] for f, c in pairs]),
         bytes=mean(f.result.costs.bytes_up + f.result.costs.bytes_down for f, _ in pairs),
         examples=_both(pairs, "examples"),
@@ -310,6 +307,12 @@ def _gap(pairs: list[Pair]) -> Gap:
         method=f"{algorithm_name(first.algorithm or {})} [{client_name(first.client)}]",
         pairs=tuple(pairs),
     )
+
+
+def relative_gap(central: float, federated: float, floor: float) -> float | None:
+    """(C - F) / (C - floor); None where centralized does not beat the floor, rounding apart."""
+    scale = central - floor
+    return (central - federated) / scale if scale > ROUNDING else None
 
 
 def _both(pairs: list[Pair], key: str) -> tuple[float, float]:

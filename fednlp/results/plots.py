@@ -13,6 +13,7 @@ from typing import Any
 
 from fednlp.errors import UserError
 from fednlp.results import files
+from fednlp.results.escaping import shown
 from fednlp.results.gap import Gap
 from fednlp.results.reading import FinishedRun
 
@@ -21,6 +22,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 TITLE = 120  # characters that a line of the title has room for
+LABEL = 50  # characters that a line of the legend has room for
+LONGEST = 360  # characters of the name of a benchmark
 
 
 def plot_gaps(table: list[Gap], target: Path) -> list[Path]:
@@ -58,10 +61,11 @@ def _figure(name: str, members: list[Gap], target: Path) -> Path:
             "markevery": 0.1,
         }
         rounds, middle, low, high = _band(runs)
-        left.plot(rounds, middle, label=gap.method, **style)
+        label = textwrap.fill(shown(gap.method), LABEL)
+        left.plot(rounds, middle, label=label, **style)
         left.fill_between(rounds, low, high, color=style["color"], alpha=0.15, linewidth=0)
         sent = [mean(run.cumulative_bytes()[n - 1] for run in runs) / 1e6 for n in rounds]
-        right.plot(sent, middle, label=gap.method, **style)
+        right.plot(sent, middle, label=label, **style)
     first = members[0].pairs[0][0].result
     central = {run.result.id: run for gap in members for _, run in gap.pairs}
     floor = first.floor["validation"][first.primary_metric]
@@ -69,12 +73,12 @@ def _figure(name: str, members: list[Gap], target: Path) -> Path:
     left.set_xlabel("round")
     left.xaxis.get_major_locator().set_params(integer=True)
     right.set_xlabel("megabytes sent, up and down")
-    left.set_ylabel(f"{first.primary_metric} on validation")
+    left.set_ylabel(f"{shown(first.primary_metric, 40)} on validation")
     for axis in (left, right):
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     seeds = len({seed for gap in members for seed in gap.seeds})
-    title = f"{name}; {seeds} {'seed' if seeds == 1 else 'seeds'}"
+    title = f"{shown(name, LONGEST)}; {seeds} {'seed' if seeds == 1 else 'seeds'}"
     figure.suptitle(textwrap.fill(title, TITLE), fontsize=11)
     right.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     path = target / f"{_slug(name)}.png"
@@ -114,7 +118,7 @@ def _reference_lines(left: Any, right: Any, central: Iterable[FinishedRun], floo
 
 def _slug(text: str) -> str:
     """A file name; the end of a long one is a hash of it all."""
-    slug = re.sub(r"[^A-Za-z0-9.=]+", "-", text).strip("-")
+    slug = re.sub(r"[^A-Za-z0-9.=]+", "-", text).strip("-.=")  # no hidden file, no formula
     return (
         slug
         if len(slug) <= 180

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fednlp.errors import UserError
+from fednlp.results.bounds import out_of_bounds
 from fednlp.results.files import START_AGAIN, entries, read_json, stands
 from fednlp.results.own_names import MANIFEST
 from fednlp.results.run_folder import read_manifest, read_rounds
@@ -33,7 +34,7 @@ class FinishedRun:
     def validation_curve(self) -> list[tuple[int, float]]:
         """(round, primary metric on validation), where it was evaluated."""
         key = self.result.primary_metric
-        return [(r["round"], r["validation"][key]) for r in self.rounds if "validation" in r]
+        return [(r["round"], r["validation"][key]) for r in self.rounds if r.get("validation")]
 
     def cumulative_bytes(self) -> list[int]:
         """Bytes up and down after each round."""
@@ -54,14 +55,25 @@ def load_run(path: Path) -> FinishedRun:
     rounds = read_rounds(path, read_manifest(path / MANIFEST))
     sums = {key: sum(record.get(key, 0) for record in rounds) for key in SUMS}
     refuse_disagreement(path, result, len(rounds), sums, lambda number: rounds[number - 1])
+    key = result.primary_metric
+    for number, record in enumerate(rounds, start=1):
+        if key not in (record.get("validation") or {key: None}):
+            raise without_primary(path, number, key)
     return FinishedRun(path, result, identity["content"], rounds)
 
 
+def without_primary(path: Path, number: int, key: str) -> UserError:
+    """The one line for a validated round of which the primary metric is not told."""
+    found = f"validation has no '{key}', the primary metric"
+    return UserError(f"{path / 'rounds.jsonl'}:{number}", found, fix=START_AGAIN)
+
+
 def read_result(path: Path) -> tuple[Result, dict[str, Any]]:
-    """The result of a run folder and its identity, each against its own hash.
+    """The result of a run folder and its identity, each against its own hash and all bounds.
 
     Raises:
-        UserError: one of them is missing, damaged, of another run, or from a newer version.
+        UserError: one of them is missing, damaged, of another run, from a newer version, or holds
+            what no run can have measured.
     """
     where = path / "result.json"
     data = read_json(where)
@@ -75,6 +87,9 @@ def read_result(path: Path) -> tuple[Result, dict[str, Any]]:
             f"at most {SCHEMA_VERSION}",
             "update this program",
         )
+    problem = out_of_bounds(data)
+    if problem is not None:
+        raise UserError(str(where), problem, fix=START_AGAIN)
     try:
         result = Result.model_validate(data)
     except ValidationError as error:
@@ -97,6 +112,9 @@ def read_identity(path: Path) -> dict[str, Any]:
         UserError: it is damaged, or of something else.
     """
     data = read_json(path)
+    problem = out_of_bounds(data)
+    if problem is not None:
+        raise UserError(str(path), problem, fix=START_AGAIN)
     try:
         content = {**data["content"], "rounds": data["rounds"]}
         made = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fednlp.results.bounds import Count, Metric, Number, Seconds, Seed
+
 SCHEMA_VERSION = 1
 SUMMED = ("config.yaml", "environment.json", "clients.csv", "predictions.parquet")
 
@@ -27,9 +29,9 @@ class Score(Record):
 
     round: int
     weights_sha256: str
-    validation: dict[str, float]
-    test: dict[str, float]
-    test_stderr: float
+    validation: dict[str, Metric]
+    test: dict[str, Metric]
+    test_stderr: Metric
 
 
 class Costs(Record):
@@ -44,20 +46,20 @@ class Costs(Record):
     `peak_device_bytes`.
     """
 
-    rounds: int
-    examples: int
-    steps: int
-    real_tokens: int
-    padded_tokens: int
-    bytes_up: int
-    bytes_down: int
-    bytes_base: int
-    device_seconds: float
-    evaluation_seconds: float
-    wall_seconds: float
-    peak_memory_bytes: int
-    peak_device_bytes: int = 0
-    padding_waste: float | None = None
+    rounds: Count
+    examples: Count
+    steps: Count
+    real_tokens: Count
+    padded_tokens: Count
+    bytes_up: Count
+    bytes_down: Count
+    bytes_base: Count
+    device_seconds: Seconds
+    evaluation_seconds: Seconds
+    wall_seconds: Seconds
+    peak_memory_bytes: Count
+    peak_device_bytes: Count = 0
+    padding_waste: Number | None = None
 
 
 class ClientScores(Record):
@@ -67,18 +69,18 @@ class ClientScores(Record):
     local_only: mean over the clients that were also trained alone, for both models.
     """
 
-    clients: int
-    scored: int
-    coverage: float
-    mean: float | None = None
-    std: float | None = None
-    worst_decile: float | None = None
+    clients: Count
+    scored: Count
+    coverage: Metric
+    mean: Metric | None = None
+    std: Metric | None = None
+    worst_decile: Metric | None = None
     personal: bool = False
-    held_out_scored: int = 0
-    held_out_mean: float | None = None
-    local_only_clients: int = 0
-    local_only_mean: float | None = None
-    federated_mean_same_clients: float | None = None
+    held_out_scored: Count = 0
+    held_out_mean: Metric | None = None
+    local_only_clients: Count = 0
+    local_only_mean: Metric | None = None
+    federated_mean_same_clients: Metric | None = None
 
 
 class Reference(Record):
@@ -97,7 +99,7 @@ class Trial(Record):
     """
 
     values: dict[str, Any]
-    validation: float | None
+    validation: Metric | None
 
 
 class Tuning(Record):
@@ -118,23 +120,33 @@ class Tuning(Record):
     @property
     def budget(self) -> str:
         """In words."""
+        trials = "trial" if len(self.trials) == 1 else "trials"
         rounds = "round" if self.rounds == 1 else "rounds"
-        seeds = ", ".join(map(str, self.seeds))
-        return f"{len(self.trials)} trials of {self.rounds} {rounds} with seed {seeds}"
+        seeds = "seed" if len(self.seeds) == 1 else "seeds"
+        those = ", ".join(map(str, self.seeds))
+        return f"{len(self.trials)} {trials} of {self.rounds} {rounds} with {seeds} {those}"
+
+    @model_validator(mode="after")
+    def _holds_the_chosen(self) -> Tuning:
+        if not 0 <= self.chosen < len(self.trials):
+            raise ValueError("does not hold the trial that it chose")
+        if not set(self.edges) <= self.trials[self.chosen].values.keys():
+            raise ValueError("an edge is no key of the trial that it chose")
+        return self
 
 
 class Data(Record):
     name: str
     fingerprint: str
     synthetic: bool
-    skipped: int = 0  # bad records left out (dataset.skip_bad)
-    examples: dict[str, int]
+    skipped: Count = 0  # bad records left out (dataset.skip_bad)
+    examples: dict[str, Count]
 
 
 class Model(Record):
     name: str
-    trainable: int
-    frozen: int
+    trainable: Count
+    frozen: Count
 
 
 class Result(Record):
@@ -148,13 +160,13 @@ class Result(Record):
     partition: dict[str, Any] | None = None  # provenance and achieved skew
     algorithm: dict[str, Any] | None = None
     client: dict[str, Any]
-    seed: int
+    seed: Seed
     primary_metric: str
-    floor: dict[str, dict[str, float]]  # split -> metrics of the majority or copy baseline
+    floor: dict[str, dict[str, Metric]]  # split -> metrics of the majority or copy baseline
     selected: Score  # best validation round
     last: Score
-    correction_ratio: float | None = None  # mean over steps of |correction| / |gradient|
-    skipped_uploads: int = 0  # not finite, left out of their round (client.on_nonfinite: skip)
+    correction_ratio: Number | None = None  # mean over steps of |correction| / |gradient|
+    skipped_uploads: Count = 0  # not finite, left out of their round (client.on_nonfinite: skip)
     budget: Literal["matched", "converged"] | None = None  # centralized runs
     references: list[Reference] = Field(default_factory=list)  # federated runs
     tuned: bool = False
@@ -204,13 +216,18 @@ class Round(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
     round: int
-    bytes_up: int
-    bytes_down: int
-    examples: int = 0
-    steps: int = 0
-    train_loss: float | None = None
-    correction_ratio: float | None = None
+    bytes_up: Count
+    bytes_down: Count
+    examples: Count = 0
+    steps: Count = 0
+    real_tokens: Count = 0
+    padded_tokens: Count = 0
+    device_seconds: Seconds | None = None
+    evaluation_seconds: Seconds | None = None
+    wall_seconds: Seconds | None = None
+    train_loss: Number | None = None
+    correction_ratio: Number | None = None
     weights_sha256: str = ""
     clients: list[int] = Field(default_factory=list)
     skipped: list[int] = Field(default_factory=list)
-    validation: dict[str, float] | None = None
+    validation: dict[str, Metric] | None = None

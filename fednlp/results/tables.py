@@ -10,10 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from fednlp.results import comparison_tables
+from fednlp.results.escaping import csv_table, markdown, plain_row
 from fednlp.results.gap import Gap
 from fednlp.results.method_comparison import contests
 from fednlp.results.tuning import search_notes
 from fednlp.results.wide_or_narrow import wide_or_narrow
+from fednlp.shown import LONGEST, shown
 from tasks.unseen_labels import shortened, unseen_labels
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from fednlp.plan import Plan
     from tasks.data import Corpus
 
+LONGEST_NOTE = 1000  # characters
 # the last: rounds until 90, 95 and 99 % of centralized
 _COLUMNS = (
     "method",
@@ -67,7 +70,7 @@ def terminal(gaps: list[Gap], width: int = 120) -> Group:
     ]
     blocks = _blocks(gaps)
     for (shared, central), members in blocks:
-        parts.append(Text(f"\n{shared}\n{central}"))
+        parts.append(Text(f"\n{shown(shared)}\n{shown(central)}"))
         parts += wide_or_narrow(_COLUMNS, [cells(gap) for gap in members], width)
     return Group(*parts)
 
@@ -84,19 +87,19 @@ def text(gaps: list[Gap], form: str) -> str:
     """The table as `markdown`, `csv` or `json`, for files and pipes."""
     found = contests(gaps)
     gained = comparison_tables.standing_rows(found)
-    rows = [gap.as_row() | gained[gap.task, gap.benchmark, gap.method] for gap in gaps]
+    rows = [plain_row(gap.as_row() | gained[gap.task, gap.benchmark, gap.method]) for gap in gaps]
     if form == "json":
-        return json.dumps(rows, indent=1) + "\n"
+        return json.dumps(rows, indent=1, allow_nan=False) + "\n"
     if form == "csv":
-        import pandas as pd
-
-        return str(pd.DataFrame(rows).to_csv(index=False))
+        return csv_table(rows)
     lines = ["| benchmark | " + " | ".join(_COLUMNS) + " |"]
     lines.append("|" + " --- |" * (len(_COLUMNS) + 1))
     for gap in gaps:
-        lines.append(f"| {gap.benchmark}; {reference(gap)} | " + " | ".join(cells(gap)) + " |")
+        head = markdown(gap.benchmark, LONGEST), markdown(reference(gap), LONGEST)
+        method, *numbers = cells(gap)
+        lines.append("| " + " | ".join(["; ".join(head), markdown(method), *numbers]) + " |")
     compared = comparison_tables.worth_comparing(found)
-    second = f"\n{comparison_tables.markdown(compared)}" if compared else ""
+    second = f"\n{comparison_tables.as_markdown(compared)}" if compared else ""
     return "\n".join(lines) + "\n" + second
 
 
@@ -194,4 +197,4 @@ def footnotes(gaps: list[Gap]) -> list[str]:
     notes += search_notes(gaps)
     if any(g.synthetic for g in gaps):
         notes.append("Synthetic: embedded corpora, not real text.")
-    return notes
+    return [shown(note, LONGEST_NOTE) for note in notes]

@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from fednlp.shown import shown
+
 NARROW = 90  # characters
 
 
@@ -17,6 +19,7 @@ def wide_or_narrow(
     columns: Sequence[str], rows: Iterable[Sequence[str]], width: int
 ) -> list[RenderableType]:
     """Rows of texts under `columns`, the first of which names a row; width: of the terminal."""
+    rows = [[shown(cell) for cell in row] for row in rows]
     if width < NARROW:
         parts: list[RenderableType] = []
         for name, *values in rows:

@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 
 from fednlp.statistics.rules import ALPHA, CONFIDENCE, INTERVAL_FROM, POWER, TESTS_FROM
+from fednlp.statistics.summary import Interval
 
 MOST = 100_000  # seeds; nobody trains more, so a larger number is only called larger
+LARGEST_EFFECT = 100.0  # with two seeds, even the low end of its interval takes the fewest seeds
 
 
 @dataclass(frozen=True)
@@ -15,10 +17,10 @@ class SeedsNeeded:
     """Common seeds that show a true difference as large as the observed one with 80 % power.
 
     Of the two-sided paired t test at 5 %, for this pair alone; at least 6, below which nothing is
-    claimed. None: more than 100,000.
+    claimed. None: more than 100,000, or that no number of seeds is excluded.
 
-    low, high: the number at the ends of the 95 % chi-square interval of the standard deviation,
-    the difference itself taken as known.
+    low, high: the number at the ends of the 95 % interval of the effect, see `effect_interval`.
+    high is None where that interval holds 0, a difference that no number of seeds can show.
     """
 
     seeds: int | None
@@ -26,12 +28,10 @@ class SeedsNeeded:
     high: int | None
 
     def __str__(self) -> str:
-        seeds, low, high = (_count(n) for n in (self.seeds, self.low, self.high))
-        return f"{seeds} ({low} to {high})"
-
-
-def _count(seeds: int | None) -> str:
-    return f"more than {MOST:,}" if seeds is None else f"{seeds:,}"
+        seeds = f"more than {MOST:,}" if self.seeds is None else f"{self.seeds:,}"
+        if self.low is None:
+            return seeds
+        return f"{seeds} ({self.low:,} {'or more' if self.high is None else f'to {self.high:,}'})"
 
 
 def seeds_needed(mean: float, std: float, seeds: int) -> SeedsNeeded | None:
@@ -41,16 +41,36 @@ def seeds_needed(mean: float, std: float, seeds: int) -> SeedsNeeded | None:
     """
     if seeds < INTERVAL_FROM or mean == 0 or std == 0:
         return None
-    from scipy.stats import chi2
+    effect = min(abs(mean) / std, LARGEST_EFFECT)
+    least, most = effect_interval(effect, seeds)
+    return SeedsNeeded(*(_needed(size) for size in (effect, most, max(least, 0.0))))
 
-    tail, free = (1 - CONFIDENCE) / 2, seeds - 1
-    smallest = std * math.sqrt(free / chi2.ppf(1 - tail, free))
-    largest = std * math.sqrt(free / chi2.ppf(tail, free))
-    return SeedsNeeded(*(_needed(abs(mean) / s) for s in (std, smallest, largest)))
+
+def effect_interval(effect: float, seeds: int) -> Interval:
+    """95 % interval of the true effect, mean / standard deviation, of normal differences.
+
+    Its ends are the effects under which the observed t lies at the 97.5 and at the 2.5 % quantile
+    of its distribution, a noncentral t (Steiger and Fouladi 1997): both the mean and the deviation
+    are estimates. It holds 0 where the t test at 5 % shows nothing.
+
+    Args:
+        effect: observed mean / standard deviation; at most 100 in size.
+        seeds: at least 2.
+    """
+    from scipy.special import nctdtrinc
+
+    tail, root = (1 - CONFIDENCE) / 2, math.sqrt(seeds)
+    low, high = (float(nctdtrinc(seeds - 1, p, effect * root)) for p in (1 - tail, tail))
+    return low / root, high / root
 
 
 def _needed(effect: float) -> int | None:
-    """The first number of seeds whose power reaches 80 %; effect: mean / standard deviation > 0."""
+    """The first number of seeds whose power reaches 80 %; effect: mean / standard deviation >= 0.
+
+    None: more than 100,000.
+    """
+    if effect == 0:
+        return None
     from scipy.special import ndtri
 
     # as many as the normal test needs, which is never more than the t test does

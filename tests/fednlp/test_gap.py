@@ -405,7 +405,7 @@ def test_markdown_has_as_many_cells_in_every_line(table):
     assert compared.startswith("| benchmark | method | seeds | gap | sd |")
     lines = first.splitlines()
     assert len(lines) == 2 + len(table) and len({line.count("|") for line in lines}) == 1
-    assert "(synthetic)" in lines[2]
+    assert r"\(synthetic\)" in lines[2]
 
 
 def test_the_terminal_table_says_what_it_rests_on(table):

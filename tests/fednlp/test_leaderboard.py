@@ -194,10 +194,9 @@ def test_a_page_with_no_room_tells_the_rest_in_short(runs, tmp_path, monkeypatch
         assert all(f"run/{run.result.id[:24]}.html" in told for run in last.runs)
 
 
-def _tuning(**changes):
+def _tuning():
     trials = [Trial(values={"client.lr": 10.0**-n}, validation=0.5) for n in (2, 3)]
-    found = {"trials": trials, "chosen": 0, "edges": ["client.lr"], "tied": 0}
-    return Tuning(seeds=[100], rounds=3, **{**found, **changes})
+    return Tuning(seeds=[100], rounds=3, trials=trials, chosen=0, edges=["client.lr"], tied=0)
 
 
 def test_the_budget_of_a_search_is_told(runs, tmp_path):
@@ -215,9 +214,9 @@ def test_the_budget_of_a_search_is_told(runs, tmp_path):
 @pytest.mark.parametrize("changes", [{"chosen": 2}, {"chosen": -1}, {"edges": ["other"]}])
 def test_a_search_without_the_trial_it_chose_is_named(runs, changes):
     path = next(p for p in runs.iterdir() if "FedAvg" in p.name)
-    _forged(path, tuned=True, tuning=_tuning(**changes))
+    _forged(path, tuned=True, tuning=_tuning().model_copy(update=changes))
     (problem,) = board_of([runs]).problems
-    assert path.name in problem and "does not hold the trial it chose" in problem
+    assert path.name in problem and "the trial that it chose" in problem
 
 
 # building again ---------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def test_validation_does_change_it(tuned, monkeypatch):
     path, out, _ = tuned
     before = chosen(path, out)
     real = trials_module.validation_score
-    monkeypatch.setattr(trials_module, "validation_score", lambda run: -real(run))
+    monkeypatch.setattr(trials_module, "validation_score", lambda run: 1 - real(run))
     assert chosen(path, out) != before
 
 

@@ -163,7 +163,6 @@ def test_an_edited_number_of_the_result(change, check, folder):
         ("steps", 10**6, "costs"),
         ("real_tokens", 10**9, "costs"),
         ("clients", [2, 3], "cohorts"),
-        ("device_seconds", -1.0, "costs"),
         ("train_loss", 0.01, "replay"),
         ("weights_sha256", "0" * 64, "stored weights"),
     ],

@@ -13,8 +13,9 @@ import pyarrow as pa
 from pyarrow import csv
 
 from fednlp.errors import UserError
+from fednlp.results.bounds import AMOUNT, METRIC
 from fednlp.results.files import START_AGAIN, not_read
-from fednlp.results.frames.columns import TEXT
+from fednlp.results.frames.columns import TEXT, refuse_out_of_bounds
 from fednlp.results.schema import Result
 from tasks.plain_files import read_plain
 
@@ -24,9 +25,12 @@ _ALWAYS = {
     "test_examples": pa.int64(),
     "held_out": pa.bool_(),
 }
-_SCHEMA = pa.schema(
-    {**_ALWAYS, **dict.fromkeys(("score", "global_score", "local_only"), pa.float64())}
-)
+_SCORES = ("score", "global_score", "local_only")
+_SCHEMA = pa.schema({**_ALWAYS, **dict.fromkeys(_SCORES, pa.float64())})
+_BOUNDS = {
+    **dict.fromkeys(("client", "train_examples", "test_examples"), AMOUNT),
+    **dict.fromkeys(_SCORES, METRIC),
+}
 COLUMNS = ("run", *_SCHEMA.names)
 
 
@@ -60,6 +64,7 @@ def read_clients(path: Path, result: Result) -> pa.Table:
     lacking = next((name for name in _ALWAYS if table[name].null_count), None)
     if lacking is not None:
         raise UserError(str(where), f"a client without {lacking}", fix=START_AGAIN)
+    refuse_out_of_bounds(table, _BOUNDS, where)
     return table
 
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fednlp.errors import UserError
+from fednlp.results.files import START_AGAIN
 
 TEXT = pd.StringDtype("pyarrow")
 INTEGER, NUMBER, TRUTH = "int64", "float64", "bool"
@@ -34,3 +40,24 @@ def free_form(values: Sequence[Any]) -> pd.Series:
         return pd.Series(values, dtype=NUMBER)
     texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
     return pd.Series(texts, dtype=TEXT)
+
+
+def refuse_out_of_bounds(
+    table: pa.Table, bounds: Mapping[str, tuple[float, float]], path: Path
+) -> None:
+    """Holds columns of a file against the least and the largest value that they can have.
+
+    Raises:
+        UserError: a value is smaller, larger or no number; names the file and the column.
+    """
+    for name, (least, most) in bounds.items():
+        column = table[name]
+        if column.null_count == len(column):
+            continue
+        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            raise UserError(f"{path}: {name}", "is no number", fix=START_AGAIN)
+        found = pc.min_max(column).as_py()
+        if not least <= found["min"] <= found["max"] <= most:
+            raise UserError(
+                f"{path}: {name}", "holds what no run can have measured", fix=START_AGAIN
+            )

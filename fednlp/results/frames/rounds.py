@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 from pyarrow import json
 
 from fednlp.errors import UserError
+from fednlp.results.bounds import AMOUNT, METRIC, NUMBER
 from fednlp.results.files import START_AGAIN
-from fednlp.results.frames.columns import TEXT
+from fednlp.results.frames.columns import TEXT, refuse_out_of_bounds
 from fednlp.results.own_names import MANIFEST
-from fednlp.results.reading import SUMS, refuse_disagreement
+from fednlp.results.reading import SUMS, refuse_disagreement, without_primary
 from fednlp.results.run_folder import read_log, read_manifest, read_rounds
 from fednlp.results.schema import Result
 
@@ -32,6 +33,10 @@ _RECORD = pa.schema(
         **dict.fromkeys(_LISTS, pa.list_(pa.int64())),
     }
 )
+_BOUNDS = {
+    **dict.fromkeys((*SUMS, *_SECONDS), AMOUNT),
+    **dict.fromkeys(("train_loss", "correction_ratio"), NUMBER),
+}
 _METRIC = "validation."
 COLUMNS = (  # the metrics `validation.*` stand behind `validation`
     *("run", "round", "train_loss", "correction_ratio", "validation"),
@@ -69,7 +74,20 @@ def read_records(path: Path, result: Result) -> pa.Table:
     for key, name in _LISTS.items():
         count = pc.cast(pc.list_value_length(table[key]), pa.int64())
         table = _replaced(table, key, name, pc.fill_null(count, 0))
-    return table.flatten()
+    table = table.flatten()
+    if len(set(table.column_names)) < len(table.column_names):
+        raise UserError(str(log), "tells one thing twice", fix=START_AGAIN)
+    metrics = [name for name in table.column_names if name.startswith(_METRIC)]
+    refuse_out_of_bounds(table, {**_BOUNDS, **dict.fromkeys(metrics, METRIC)}, log)
+    _refuse_without_primary(table, metrics, path, result.primary_metric)
+    return table
+
+
+def _refuse_without_primary(table: pa.Table, metrics: Sequence[str], path: Path, key: str) -> None:
+    told = np.array([table[name].is_valid().to_numpy() for name in metrics])
+    lacking = np.flatnonzero(told.any(0) & ~told[metrics.index(_METRIC + key)])
+    if lacking.size:
+        raise without_primary(path, int(lacking[0]) + 1, key)
 
 
 def _parsed(data: bytes, path: Path) -> pa.Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from fednlp.results.frames.columns import (
     frame,
     free_form,
 )
-from fednlp.results.gap import algorithm_name, client_name, partition_name
+from fednlp.results.gap import algorithm_name, client_name, partition_name, relative_gap
 from fednlp.results.schema import ClientScores, Costs, Result
 
 _FACTS = {
@@ -111,10 +110,10 @@ def _facts(run: ReadRun) -> dict[str, Any]:
         skew = split.get("achieved", {}).get("js_distance")
         facts = {
             "partition": partition_name(split),
-            "partition_seed": None if split.get("seed") is None else int(split["seed"]),
+            "partition_seed": None if split.get("seed") is None else _whole(split["seed"]),
             "skew": None if skew is None else float(skew),
             "algorithm": algorithm_name(result.algorithm or {}),
-            "cohort": int(run.identity["content"]["sampling"]["clients_per_round"]),
+            "cohort": _whole(run.identity["content"]["sampling"]["clients_per_round"]),
         }
     return facts | {
         "run": run.path.name,
@@ -136,6 +135,14 @@ def _facts(run: ReadRun) -> dict[str, Any]:
     }
 
 
+def _whole(value: Any) -> int:
+    """As a column of whole numbers holds it."""
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{value} has more than 64 bits")
+    return number
+
+
 def _scores(result: Result) -> dict[str, Any]:
     key = result.primary_metric
     return {
@@ -155,13 +162,12 @@ def _gap(result: Result, references: Mapping[str, Result]) -> dict[str, Any]:
         return {}
     reference, key = references[found.id], result.primary_metric
     central, own = reference.selected.test[key], result.selected.test[key]
-    scale = central - result.floor["test"][key]
     return {
         "reference": found.folder,
         "reference_budget": found.budget,
         "centralized": central,
         "gap": central - own,
-        "relative_gap": (central - own) / scale if scale > 0 else math.nan,
+        "relative_gap": relative_gap(central, own, result.floor["test"][key]),
         "last_gap": reference.last.test[key] - result.last.test[key],
     }
 

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from fednlp.leaderboard.escaping import csv_cell, latex, markdown, shown
+from fednlp.results.escaping import csv_cell, latex, markdown, shown
 
 
 def test_a_name_is_one_line_without_control_or_direction_characters():
