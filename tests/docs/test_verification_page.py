@@ -27,8 +27,8 @@ def test_every_check_is_named(clone):
     }  # fmt: skip
     configuration.override(data, "dataset.sizes", {"train": 80, "validation": 20, "test": 40})
     federated, _ = run_pair(configuration.build(data, "test"), clone, Console(quiet=True))
-    (report,) = verify(clone / federated.folder, 1, 0)
-    names = [check.name for check in report.checks]
+    report, _ = verify(clone / federated.folder, 1, 0)
+    names = [check.name for check in [*report.checks, *report.scores]]
     assert sorted([*names, "replay of ..."]) == sorted(
         code(r["check"]) for r in table(PAGE, "checks")
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fednlp.conclusion import sums
 from fednlp.results.schema import Result
-from fednlp.verification.verify import Report, verify
+from fednlp.verification.verify import Report, verify_run
 
 MANIFEST = "checkpoints/manifest.json"
 
@@ -59,15 +59,21 @@ def renew(folder: Path) -> Path:
     return folder
 
 
+def without_weights(folder: Path) -> Path:
+    """As in a submission."""
+    shutil.rmtree(folder / "clients")
+    for path in (folder / "checkpoints").glob("*.safetensors"):
+        path.unlink()
+    return folder
+
+
 def report_of(folder: Path, rounds: int = 0, seed: int = 0, **options: Any) -> Report:
-    (report,) = verify(folder, rounds, seed, **options)
-    return report
+    return verify_run(folder, rounds, seed, **options)
 
 
 def failures(report: Report) -> dict[str, str]:
-    return {c.name: c.detail for c in [*report.checks, *report.replays] if c.failed}
+    return {c.name: c.detail for c in report.every if c.failed}
 
 
 def not_possible(report: Report) -> dict[str, str]:
-    every: Iterable[Any] = [*report.checks, *report.replays]
-    return {c.name: c.detail for c in every if c.outcome == "not possible"}
+    return {c.name: c.detail for c in report.every if c.outcome == "not possible"}

@@ -108,7 +108,7 @@ def test_an_edited_test_score_with_forged_predictions(folder):
     clients.to_csv(folder / "clients.csv", index=False)
     assert not caught(folder)
     found = caught(folder, rounds=1)
-    assert "selected.test.accuracy is 1.0" in found["scores of the stored weights"]
+    assert "selected.test.accuracy is 1.0" in found["scores of the selected round"]
 
 
 def test_an_edited_validation_metric(folder):
@@ -119,7 +119,7 @@ def test_an_edited_validation_metric(folder):
     edit(folder / MANIFEST, lambda m: m.update(best_metric=1.0))
     assert not caught(folder)
     found = caught(folder, rounds=5)
-    assert "selected.validation.accuracy is 1.0" in found["scores of the stored weights"]
+    assert "selected.validation.accuracy is 1.0" in found["scores of the selected round"]
     assert any(name.startswith("replay") for name in found)
 
 
@@ -344,7 +344,7 @@ def test_a_run_selected_on_test_whose_curve_was_bent_to_it(folder):
     ])  # fmt: skip
     edit(folder / "result.json", lambda r: r["last"]["validation"].update(accuracy=0.0))
     found = caught(folder, rounds=5)
-    assert "last.validation.accuracy is 0.0" in found["scores of the stored weights"]
+    assert "last.validation.accuracy is 0.0" in found["scores of the selected round"]
     assert any("validation is" in detail for name, detail in found.items() if "replay" in name)
 
 
