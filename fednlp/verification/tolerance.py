@@ -19,13 +19,13 @@ from fednlp.verification.starts import Segment
 METRICS = 0.02  # of a metric in 0..1, or two examples, whichever is more
 LOSS = 0.1  # of the training loss of a round
 WEIGHTS = 0.01  # of how far the replayed rounds move them
-DRAWN = 1.0  # the same where dropout draws other numbers
+DRAWN = 1.5  # the same where dropout draws other numbers; unrelated steps are 1.41 apart
 _DRAWS = ("device", "together", "compile", "graphs")  # what dropout's numbers depend on
 
 
 @dataclass(frozen=True)
 class Distance:
-    """Of stored weights from replayed ones. way: from the start of the replay to the stored."""
+    """Of stored weights from replayed ones. way: from the start of the replay to its weights."""
 
     apart: float
     way: float
@@ -33,7 +33,7 @@ class Distance:
     @classmethod
     def of(cls, start: Tensor, stored: Tensor, replayed: Tensor) -> Distance:
         """Of weights [P] on one device."""
-        return cls(float((replayed - stored).norm()), float((stored - start).norm()))
+        return cls(float((replayed - stored).norm()), float((replayed - start).norm()))
 
     @property
     def share(self) -> float:

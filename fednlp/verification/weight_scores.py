@@ -66,7 +66,7 @@ def _scores(
             most = metrics_tolerance(result.data.examples[split]) if changed else 0.0
             _require(f"{name}.{split}", getattr(told, split), found, most, whence)
         if not changed:
-            _require_predictions(evidence, name, test.predictions, whence)
+            require_predictions(evidence, name, test.predictions, whence)
     seen = f"round {told.round}, {' and '.join(vectors)} weights"
     return Near(f"{seen}, since elsewhere ({', '.join(changed)})") if changed else seen
 
@@ -88,7 +88,8 @@ def _require(
             raise Wrong(f"{where}.{key} is {known}, but the {whence} weights give {value:.6f}")
 
 
-def _require_predictions(evidence: Evidence, name: str, made: list, whence: str) -> None:
+def require_predictions(evidence: Evidence, name: str, made: list, whence: str) -> None:
+    """Raises Wrong unless predictions, one per test example, are those that were written."""
     told = evidence.predictions[f"{name}_prediction"]
     for row, a, b in zip(evidence.predictions["row"], told, map(json.dumps, made), strict=True):
         if a != b:
