@@ -446,7 +446,7 @@ def test_a_run_selected_on_test_whose_curve_was_bent_to_it(folder):
     ])  # fmt: skip
     edit(folder / "result.json", lambda r: r["last"]["validation"].update(accuracy=0.0))
     found = caught(folder, rounds=5)
-    assert "last.validation.accuracy is 0.0" in found["scores of the selected round"]
+    assert "last.validation.accuracy is 0.0" in found["scores of the last round"]
     assert any("validation is" in detail for name, detail in found.items() if "replay" in name)
 
 
