@@ -40,10 +40,8 @@ def require_equal_searches(run: Result, reference: Result) -> None:
     own, central = run.tuning, reference.tuning
     if own is None or central is None:
         if own is not central:
-            which = "the run was searched for and the reference" if own else (
-                "the reference was searched for and the run"
-            )  # fmt: skip
-            raise Wrong(f"the settings of {which} was not")
+            which, other = ("run", "reference") if own else ("reference", "run")
+            raise Wrong(f"settings of the {which} were searched for, those of the {other} were not")
         return
     for what, ours, theirs in (
         ("trials", len(own.trials), len(central.trials)),

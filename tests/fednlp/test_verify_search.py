@@ -117,11 +117,11 @@ def untold(folder):
 def test_a_search_that_only_one_of_a_pair_tells(folder):
     central = centralized_folder(folder.parent)
     untold(folder)
-    assert "the reference was searched for and the run was not" in caught(folder)["gap"]
+    assert "of the reference were searched for, those of the run were not" in caught(folder)["gap"]
     untold(central)
     assert not caught(folder)
     tuned(folder, {"client.lr": 0.002, "algorithm.mu": 0.1, "server.lr": 0.5})
-    assert "the run was searched for and the reference was not" in caught(folder)["gap"]
+    assert "of the run were searched for, those of the reference were not" in caught(folder)["gap"]
 
 
 @pytest.mark.parametrize(
