@@ -336,9 +336,9 @@ def verify(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Check a finished run or a submission, and make some of its rounds again.
+    """Check a finished run and its references, or a submission, and make some rounds again.
 
-    Exit code 1 if a check fails or no replay is possible.
+    Exit code 1 if a check fails, or a replay or the scores of the weights are not possible.
     """
     import json
 

@@ -115,14 +115,19 @@ def select(
         trials=trials,
         chosen=chosen,
         tied=means.count(best) - 1,
-        edges=[key for key, value in tried[chosen].items() if _at_an_edge(value, grid[key])],
+        edges=[
+            key
+            for key, value in tried[chosen].items()
+            # of what was drawn too: others can check no more than that
+            if _at_an_edge(value, grid[key]) or _at_an_edge(value, [t[key] for t in tried])
+        ],
     )
 
 
 def _at_an_edge(value: Any, values: list[Any]) -> bool:
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    whole = len(numbers) == len(values) > 1
-    return whole and value in (min(numbers), max(numbers))
+    whole = len(numbers) == len(values)
+    return whole and len({*numbers}) > 1 and value in (min(numbers), max(numbers))
 
 
 # reading -----------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ class Tuning(Record):
 
     seeds, rounds: of every trial. trials: in the order of the search. chosen: position of the best
     one, the first of equals; tied: how many others are equal to it. edges: keys whose chosen value
-    is the smallest or the largest that was allowed, so that a better one may lie beyond.
+    is the smallest or the largest that was tried, or allowed, so that a better one may lie beyond.
     """
 
     seeds: list[int]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from fednlp.errors import one_line
 from fednlp.shown import shown
 
-Outcome = Literal["passed", "failed", "not possible"]
+Outcome = Literal["passed", "within tolerance", "failed", "not possible"]
 ROUNDING = 1e-9  # of the same sum, added up in another order
 
 
@@ -20,6 +20,10 @@ class Wrong(Exception):
 
 class NotPossible(Exception):
     """What a check needs is not here; the text says what."""
+
+
+class Near(str):
+    """What was seen, where it holds within a tolerance and not to the bit."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +38,25 @@ class Check:
     def failed(self) -> bool:
         return self.outcome == "failed"
 
+    @property
+    def holds(self) -> bool:
+        """To the bit or within the tolerance."""
+        return self.outcome in ("passed", "within tolerance")
+
     def as_json(self) -> dict[str, str]:
         return asdict(self)
 
 
 def checked(name: str, work: Callable[[], str]) -> Check:
-    """The outcome of `work`, which returns what it saw, or raises `Wrong` or `NotPossible`.
+    """The outcome of `work`, which returns what it saw (`Near` where it holds within a tolerance
+    only), or raises `Wrong` or `NotPossible`.
 
     The files of a run may hold anything, so whatever else it raises is a failure too.
     """
     try:
-        return Check(name, "passed", shown(work(), 600))
+        seen = work()
+        outcome: Outcome = "within tolerance" if isinstance(seen, Near) else "passed"
+        return Check(name, outcome, shown(seen, 600))
     except NotPossible as reason:
         return Check(name, "not possible", shown(reason, 600))
     except Wrong as found:

@@ -8,10 +8,14 @@ from fednlp.results.gap import SHARED
 from fednlp.verification.check import Check, NotPossible, Wrong, require_equal
 from fednlp.verification.costs import sampler_of
 from fednlp.verification.evidence import Evidence, find_run, finished_run
+from fednlp.verification.search import require_equal_searches
 
 
 def pair(evidence: Evidence, record_checks: Callable[[Evidence], list[Check]]) -> str:
-    """The gap to each reference beside the run, whose own files are checked too."""
+    """The gap to each reference beside the run, whose own files are checked too.
+
+    Its data and rounds are not: `verify` gives it a report of its own.
+    """
     result = evidence.result
     if not result.references:
         raise NotPossible("the run is compared with no centralized run")
@@ -35,13 +39,14 @@ def pair(evidence: Evidence, record_checks: Callable[[Evidence], list[Check]]) -
         )
     if not told:
         raise NotPossible(f"its reference {result.references[0].folder} is not beside it")
-    return ", ".join(told)
+    return f"{', '.join(told)}, if the reference holds, which has a report of its own"
 
 
 def _require_comparable(federated: Evidence, central: Evidence) -> None:
     for key in SHARED:
         if federated.content.get(key) != central.content.get(key):
             raise Wrong(f"the reference has another {key}")
+    require_equal_searches(federated.result, central.result)
     require_equal("the floor of the reference", central.result.floor, federated.result.floor)
     tests = federated.predictions["content_sha256"]
     if central.predictions["content_sha256"] != tests:

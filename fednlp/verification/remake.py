@@ -43,6 +43,7 @@ class Remake:
 
     def __init__(self, evidence: Evidence, place: Path, trust_code: bool = False) -> None:
         self.evidence, self.place, self.trust_code = evidence, place, trust_code
+        self._refuted: set[int] = set()  # first rounds of recorded environments
 
     @cached_property
     def unsplit(self) -> Experiment:
@@ -88,12 +89,31 @@ class Remake:
         if self.evidence.third_party and not self.trust_code:
             raise NotPossible("its method is code of a third party; --trust-code executes it")
 
+    def told_changes(self, first: int, last: int) -> list[str]:
+        """What this environment has otherwise than that in which rounds first..last are said to be
+        made.
+        """
+        return self._changes(self._made_in(first, last))
+
     def changes(self, first: int, last: int) -> list[str]:
-        """What this environment has otherwise than that in which rounds first..last were made."""
-        now = environment(self.unsplit, self.evidence.result.kind)
+        """The same without environments that were refuted: what may excuse other bits."""
+        made = self._made_in(first, last)
+        return self._changes([e for e in made if e["from_round"] not in self._refuted])
+
+    def refute(self, number: int) -> None:
+        """Round `number` comes out with the same bits here, so its environment has these bits."""
+        self._refuted |= {e["from_round"] for e in self._made_in(number, number)}
+
+    def _changes(self, made: list[dict[str, Any]]) -> list[str]:
+        return sorted({change for then in made for change in changes(then, self._now)})
+
+    @cached_property
+    def _now(self) -> dict[str, Any]:
+        return environment(self.unsplit, self.evidence.result.kind)
+
+    def _made_in(self, first: int, last: int) -> list[dict[str, Any]]:
         spans = self._environments()
-        made = [e for e, end in spans if e["from_round"] <= last and end >= first]
-        return sorted({change for then in made for change in changes(then, now)})
+        return [e for e, end in spans if e["from_round"] <= last and end >= first]
 
     def _environments(self) -> list[tuple[dict[str, Any], int]]:
         """Recorded environments, each with its last round."""

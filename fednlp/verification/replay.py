@@ -1,6 +1,8 @@
 """Rounds made again from a stored state, in a folder of their own, and compared with the records.
 
 In the environment that they were made in, every bit must be the same; in another, see `tolerance`.
+That environment is what the run says of itself. Where a round comes out with the same bits although
+it is said to be made elsewhere, bits are what all rounds of that environment must have.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,74 +26,158 @@ from fednlp.processes import all_threads, client_threads
 from fednlp.progress import Progress
 from fednlp.results import files, own_names
 from fednlp.results.run_folder import Manifest, RunFolder
-from fednlp.verification.check import Check, Wrong, checked
+from fednlp.verification.check import Check, Near, Wrong, checked
 from fednlp.verification.evidence import Evidence
 from fednlp.verification.remake import Remake
 from fednlp.verification.starts import Segment, Start
-from fednlp.verification.tolerance import require_near
-from fednlp.verification.weights import checkpoint
+from fednlp.verification.tolerance import Distance, require_near
+from fednlp.verification.weights import checkpoint, stored_after
 
 # what a round records of its bits, and what it records under any rounding
 _BITS = ("weights_sha256", "train_loss", "correction_ratio", "validation", "padded_tokens")
 _COUNTS = ("examples", "steps", "real_tokens", "bytes_up", "bytes_down", "clients", "skipped")
 
 
-def replay_check(evidence: Evidence, remake: Remake, segment: Segment) -> Check:
-    """Replays a segment; its name says which rounds and from where."""
+@dataclass
+class Replay:
+    """Rounds made again.
+
+    made: their records. weights: round -> [P] on the CPU, of the selected and the last round.
+    distances: round -> how far the weights that are stored of it are from the replayed ones.
+    """
+
+    segment: Segment
+    made: list[dict[str, Any]] = field(default_factory=list)
+    weights: dict[int, Tensor] = field(default_factory=dict)
+    distances: dict[int, Distance] = field(default_factory=dict)
+
+    @property
+    def first(self) -> int:
+        return self.segment.start.completed + 1
+
+
+def replay_checks(
+    evidence: Evidence, remake: Remake, segments: list[Segment]
+) -> tuple[list[Check], dict[int, Tensor]]:
+    """One check per segment, whose name says which rounds and from where.
+
+    Also round -> weights [P], as replayed, of the selected and of the last round where a replay
+    comes past them.
+    """
+    found: list[tuple[Check, Replay]] = []
+    for segment in segments:
+        replay = Replay(segment)
+        found.append((checked(_name(segment), _making(evidence, remake, replay)), replay))
+    for check, replay in found:  # before any is judged: one may refute what would excuse another
+        if check.holds:
+            _refute(evidence, remake, replay)
+    checks = [
+        checked(check.name, _judging(evidence, remake, replay)) if check.holds else check
+        for check, replay in found
+    ]
+    return checks, {n: w for _, replay in found for n, w in replay.weights.items()}
+
+
+def _name(segment: Segment) -> str:
     first, last = segment.start.completed + 1, segment.until
     rounds = f"round {last}" if first == last else f"rounds {first}-{last}"
     start = f"checkpoint {first - 1}" if segment.start.file else "the initial weights"
-    name = f"replay of {rounds} from {start}"
-    return checked(name, lambda: _replay(evidence, remake, segment))
+    return f"replay of {rounds} from {start}"
 
 
-def _replay(evidence: Evidence, remake: Remake, segment: Segment) -> str:
-    remake.require_method()
-    start, first, last = segment.start, segment.start.completed + 1, segment.until
-    changed = remake.changes(first, last)
-    place = remake.place / f"from-{start.completed}"
-    try:
-        made, weights = _made_again(evidence, remake, start, last, place)
-    except ValueError as error:
-        if not is_user_error(error):
-            raise
-        raise Wrong(f"the replay stops: {_without(error, place)}") from None
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    known = evidence.rounds[first - 1 : last]
-    for a, b in zip(made, known, strict=True):
-        _require(a, b, _COUNTS)
-    try:
-        for a, b in zip(made, known, strict=True):
-            _require(a, b, _BITS)
-    except Wrong:
-        if not changed:
-            raise
-        told = require_near(evidence, remake, segment, made, weights, changed)
-        where = ", ".join(changed)
-        return f"within the tolerance, not to the bit, since elsewhere ({where}): {told}"
-    elsewhere = f", although made elsewhere ({', '.join(changed)})" if changed else ""
-    return f"the same bits after every round{elsewhere}"
+def _making(evidence: Evidence, remake: Remake, replay: Replay) -> Callable[[], str]:
+    def make() -> str:
+        remake.require_method()
+        place = remake.place / f"from-{replay.segment.start.completed}"
+        try:
+            _make_again(evidence, remake, replay, place)
+        except ValueError as error:
+            if not is_user_error(error):
+                raise
+            raise Wrong(f"the replay stops: {_without(error, place)}") from None
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        return ""
+
+    return make
 
 
-def _made_again(
-    evidence: Evidence, remake: Remake, start: Start, until: int, place: Path
-) -> tuple[list[dict[str, Any]], Tensor]:
-    """The records of the replayed rounds, and the weights [P] after the last of them."""
+def _refute(evidence: Evidence, remake: Remake, replay: Replay) -> None:
+    for record in replay.made:
+        number = record["round"]
+        if record["weights_sha256"] == evidence.rounds[number - 1]["weights_sha256"]:
+            remake.refute(number)
+
+
+def _judging(evidence: Evidence, remake: Remake, replay: Replay) -> Callable[[], str]:
+    return lambda: _judge(evidence, remake, replay)
+
+
+def _judge(evidence: Evidence, remake: Remake, replay: Replay) -> str:
+    first, last = replay.first, replay.segment.until
+    elsewhere = ", ".join(remake.told_changes(first, last))
+    pairs = list(zip(replay.made, evidence.rounds[first - 1 : last], strict=True))
+    for made, known in pairs:
+        _require(made, known, _COUNTS)
+    for made, known in pairs:
+        try:
+            _require(made, known, _BITS)
+        except Wrong as found:
+            number = known["round"]
+            if remake.changes(first, number):
+                told = require_near(evidence, remake, replay.segment, replay.made, replay.distances)
+                return Near(f"not to the bit, since elsewhere ({elsewhere}): {told}")
+            if not remake.told_changes(first, number):
+                raise
+            raise Wrong(
+                f"{found}; said to be made elsewhere ({elsewhere}), but replayed rounds have the "
+                "same bits here"
+            ) from None
+    although = f", although said to be made elsewhere ({elsewhere})" if elsewhere else ""
+    return f"the same bits after every round{although}"
+
+
+class _Watched(RunFolder):
+    """A run folder that shows the weights [P] of every round that is committed."""
+
+    def __init__(self, path: Path, watch: Callable[[int, Tensor], None]) -> None:
+        super().__init__(path)
+        self._watch = watch
+
+    def commit(self, completed: int, state: dict[str, Tensor], **options: Any) -> None:
+        super().commit(completed, state, **options)
+        self._watch(completed, state["weights"])
+
+
+def _make_again(evidence: Evidence, remake: Remake, replay: Replay, place: Path) -> None:
+    """Fills the replay."""
     experiment, kind = remake.experiment, evidence.result.kind
+    start, until = replay.segment.start, replay.segment.until
+    scored = {evidence.result.selected.round, evidence.result.last.round}
+
+    def watch(number: int, weights: Tensor) -> None:
+        if number in scored:
+            replay.weights[number] = weights.detach().cpu().clone()
+        file = stored_after(evidence, number)
+        if file is not None:
+            origin = experiment.initial_weights
+            if start.file is not None:
+                origin = checkpoint(evidence, start.file)["weights"]
+            stored = checkpoint(evidence, file)["weights"]
+            replay.distances[number] = Distance.of(origin.cpu(), stored, weights.cpu())
+
     _prepare(evidence, start, place)
     engine = experiment.config.engine
     set_num_threads(client_threads(engine) if kind == "federated" else all_threads(engine))
     quiet = Progress(Console(quiet=True), "replay", until, start.completed)
-    with RunFolder(place) as folder:
+    with _Watched(place, watch) as folder:
         if kind == "federated":
             Federation(experiment, folder, quiet).run(until)
         else:
             run_centralized(experiment, folder, quiet, until)
-        if folder.manifest.state is None or folder.manifest.completed != until:
+        if folder.manifest.completed != until:
             raise Wrong(f"the replay ends after round {folder.manifest.completed}")
-        weights = folder.committed(folder.manifest.state)["weights"]
-        return folder.rounds()[start.completed :], weights
+        replay.made += folder.rounds()[start.completed :]
 
 
 def _prepare(evidence: Evidence, start: Start, place: Path) -> None:

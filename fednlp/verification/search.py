@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterable
 from typing import Any
 
-from fednlp.results.schema import Tuning
+from fednlp.results.schema import Result, Tuning
 from fednlp.results.tuning import UNTUNED, tuning_note
 from fednlp.verification.check import Wrong, require_equal, same
 from fednlp.verification.evidence import Evidence
@@ -16,14 +19,82 @@ def search(evidence: Evidence) -> str:
     if result.tuned != (tuning is not None):
         raise Wrong(f"tuned is {result.tuned}, but the search is {'' if tuning else 'not '}told")
     if tuning is not None:
+        _sound(tuning)
         _chosen(tuning)
+        _edges(tuning)
         _applied(tuning, evidence.content)
+        # a converged reference stops by itself, and may have fewer rounds than its trials
+        if result.budget != "converged" and tuning.rounds > result.costs.rounds:
+            found = f"trials of {tuning.rounds} rounds"
+            raise Wrong(f"{found} for a run of {result.costs.rounds}: none may have more")
     if tuning_note(tuning) not in result.notes:
         raise Wrong("the notes of the result do not tell of the search")
     if tuning is None:
         return UNTUNED
     own = ", this run's own among them" if result.seed in tuning.seeds else ""
     return f"{tuning.budget}{own}"
+
+
+def require_equal_searches(run: Result, reference: Result) -> None:
+    """Raises Wrong unless a run and its reference were searched with one budget, or neither was."""
+    own, central = run.tuning, reference.tuning
+    if own is None or central is None:
+        if own is not central:
+            which, other = ("run", "reference") if own else ("reference", "run")
+            raise Wrong(f"settings of the {which} were searched for, those of the {other} were not")
+        return
+    for what, ours, theirs in (
+        ("trials", len(own.trials), len(central.trials)),
+        ("rounds of a trial", own.rounds, central.rounds),
+        ("seeds of a trial", len(own.seeds), len(central.seeds)),
+    ):
+        if ours != theirs:
+            raise Wrong(f"{what}: {ours} for the run, but {theirs} for the reference")
+
+
+def _sound(tuning: Tuning) -> None:
+    if tuning.rounds < 1 or not tuning.seeds or len({*tuning.seeds}) < len(tuning.seeds):
+        raise Wrong(f"trials of {tuning.rounds} rounds with seeds {tuning.seeds}"[:200])
+    keys = tuning.trials[0].values.keys() if tuning.trials else set()
+    seen: set[str] = set()
+    for number, trial in enumerate(tuning.trials, start=1):
+        score = trial.validation
+        if score is not None and not 0 <= score <= 1:
+            raise Wrong(f"trial {number} has {score} on validation")
+        if not trial.values or trial.values.keys() != keys:
+            raise Wrong(f"trial {number} has other keys than the first")
+        values = json.dumps(trial.values, sort_keys=True)
+        if values in seen:
+            raise Wrong(f"trial {number} has the values of one before it")
+        seen.add(values)
+
+
+def _edges(tuning: Tuning) -> None:
+    """Keys told to be at an edge are, and those at an edge are told where all combinations of the
+    told values were tried. Else values that are not told may lie beyond.
+    """
+    chosen = tuning.trials[tuning.chosen].values
+    told = {key: _distinct(trial.values[key] for trial in tuning.trials) for key in chosen}
+    whole = math.prod(map(len, told.values())) == len(tuning.trials)
+    for key, values in told.items():
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        extreme = numbers and chosen[key] in (min(values), max(values))
+        if key in tuning.edges and not extreme:
+            raise Wrong(
+                f"{key} {chosen[key]} is told to be at the edge of what was tried, but isn't"
+            )
+        if key not in tuning.edges and extreme and whole and len(values) > 1:
+            raise Wrong(f"{key} {chosen[key]} is at the edge of what was tried, and not told to be")
+    if not set(tuning.edges) <= told.keys():
+        raise Wrong("edges name a key that was not searched")
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
 
 
 def _chosen(tuning: Tuning) -> None:

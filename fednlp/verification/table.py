@@ -8,12 +8,25 @@ from rich.text import Text
 
 from fednlp.verification.verify import Report
 
-_STYLES = {"passed": "green", "failed": "red", "not possible": "yellow"}
+_STYLES = {
+    "passed": "green", "within tolerance": "yellow", "failed": "red", "not possible": "yellow",
+}  # fmt: skip
 _VERDICTS = {
-    "verified": "verified: nothing contradicts it, and the replayed rounds came out the same",
-    "consistent": "consistent: nothing contradicts it; no round was to be replayed",
-    "not verified": "not verified: nothing contradicts it, but not every replay was possible",
-    "failed": "failed: it is not what it says",
+    "verified": (
+        "nothing contradicts it; the replayed rounds have the same bits, and the scores are those "
+        "of the weights"
+    ),
+    "verified within the tolerance": (
+        "nothing contradicts it; replayed rounds and scores come near, but not to the bit, since "
+        "it says that it was made elsewhere"
+    ),
+    "consistent": "nothing contradicts it; no round was to be replayed",
+    "scores not verified": (
+        "nothing contradicts it, and the replayed rounds came out the same, but not all test "
+        "scores could be computed again"
+    ),
+    "not verified": "nothing contradicts it, but not every replay was possible",
+    "failed": "it is not what it says",
 }
 
 
@@ -23,7 +36,7 @@ def report_table(report: Report) -> Table:
     for name in ("check", "outcome", "detail"):
         table.add_column(name, overflow="fold")
     before = ""
-    for check in [*report.checks, *report.replays]:
+    for check in report.every:
         reason = check.detail if check.outcome == "not possible" else ""
         again, before = bool(reason) and reason == before, reason or before
         outcome = Text(check.outcome, style=_STYLES[check.outcome])
@@ -32,6 +45,11 @@ def report_table(report: Report) -> Table:
 
 
 def verdict(report: Report) -> str:
-    """The last line: what the checks come to, and how to draw the same rounds again."""
-    words = f"{report.folder}: {_VERDICTS[report.verdict]}"
+    """The last line: what the checks come to, what could not be checked, and how to draw the same
+    rounds again.
+    """
+    words = f"{report.folder}: {report.verdict}: {_VERDICTS[report.verdict]}"
+    missing = [check.name for check in report.every if check.outcome == "not possible"]
+    if missing and report.verdict != "failed":
+        words += f"; not checked: {', '.join(missing)}"
     return f"{words} (--seed {report.seed})" if report.rounds else words

@@ -6,21 +6,39 @@ together, dropout draws other numbers too, so weights differ as between two seed
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from fednlp.results.files import stands
 from fednlp.verification.check import NotPossible, Wrong
 from fednlp.verification.evidence import Evidence
 from fednlp.verification.remake import Remake
 from fednlp.verification.starts import Segment
-from fednlp.verification.weights import checkpoint
 
 METRICS = 0.02  # of a metric in 0..1, or two examples, whichever is more
 LOSS = 0.1  # of the training loss of a round
 WEIGHTS = 0.01  # of how far the replayed rounds move them
+DRAWN = 1.5  # the same where dropout draws other numbers; unrelated steps are 1.41 apart
 _DRAWS = ("device", "together", "compile", "graphs")  # what dropout's numbers depend on
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Of stored weights from replayed ones. way: from the start of the replay to its weights."""
+
+    apart: float
+    way: float
+
+    @classmethod
+    def of(cls, start: Tensor, stored: Tensor, replayed: Tensor) -> Distance:
+        """Of weights [P] on one device."""
+        return cls(float((replayed - stored).norm()), float((replayed - start).norm()))
+
+    @property
+    def share(self) -> float:
+        """Of the way."""
+        return self.apart / max(self.way, 1e-30)
 
 
 def metrics_tolerance(examples: int) -> float:
@@ -33,10 +51,13 @@ def require_near(
     remake: Remake,
     segment: Segment,
     made: list[dict[str, Any]],
-    weights: Tensor,
-    changed: list[str],
+    distances: dict[int, Distance],
 ) -> str:
-    """How near replayed records and the weights [P] after the last of them come, in words.
+    """How near replayed records and weights come, in words.
+
+    Args:
+        made: the records of the replayed rounds.
+        distances: of every replayed round whose weights are stored.
 
     Raises:
         Wrong: not near enough. NotPossible: nothing was recorded that could tell.
@@ -52,12 +73,18 @@ def require_near(
                 found = f"{key} on validation is {b:.4f}, but the replay gives {a:.4f}"
                 raise Wrong(f"round {known['round']}: {found} (tolerance {most:.2g})")
             told.append(f"{key} {abs(a - b):.4f}")
-    name = _stored(evidence, segment.until)
-    if name is not None and _same_draws(remake, changed):
-        told.append(_require_weights(evidence, remake, segment, weights, name))
+    changed = remake.changes(segment.start.completed + 1, segment.until)
+    share = WEIGHTS if _same_draws(remake, changed) else DRAWN
+    for number, distance in sorted(distances.items()):
+        if not distance.share <= share:
+            found = f"weights of round {number} are {distance.share:.2g} of the way"
+            raise Wrong(f"{found} from the replay's (tolerance {share:.0%})")
+    if distances:
+        worst = max(distance.share for distance in distances.values())
+        told.append(f"weights {worst:.1e} of the way")
     if not told:
         raise NotPossible("no round of it was validated, and bits differ under another environment")
-    return f"apart by {', '.join(told)}"
+    return f"apart by {', '.join(told)}{'' if distances else '; no weights of them are stored'}"
 
 
 def _require(
@@ -69,28 +96,6 @@ def _require(
         raise Wrong(f"{where} is {a}, but the replay gives {b} (tolerance {most:.0%})")
 
 
-def _stored(evidence: Evidence, number: int) -> str | None:
-    """The file of the weights after a round, if it is here."""
-    manifest = evidence.manifest
-    files = {str(manifest.completed): manifest.state, str(manifest.best_round): manifest.best}
-    name = {**files, **manifest.kept}.get(str(number))
-    return name if name is not None and stands(evidence.path / name) else None
-
-
 def _same_draws(remake: Remake, changed: list[str]) -> bool:
     others = any(change.partition(" ")[0] in _DRAWS for change in changed)
     return not others or remake.experiment.config.model.dropout == 0.0
-
-
-def _require_weights(
-    evidence: Evidence, remake: Remake, segment: Segment, weights: Tensor, name: str
-) -> str:
-    first = segment.start.file
-    start = checkpoint(evidence, first)["weights"] if first else remake.experiment.initial_weights
-    stored = checkpoint(evidence, name)["weights"]
-    moved = float((stored - start.cpu()).norm())
-    apart = float((weights.cpu() - stored).norm())
-    if not apart <= WEIGHTS * moved:
-        found = f"weights of round {segment.until} are {apart / max(moved, 1e-30):.2g} of the way"
-        raise Wrong(f"{found} from the replay's (tolerance {WEIGHTS:.0%})")
-    return f"weights {apart / max(moved, 1e-30):.1e} of the way"

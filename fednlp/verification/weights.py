@@ -10,6 +10,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from fednlp.flat_model import digest
+from fednlp.results.files import stands
 from fednlp.verification.check import Wrong
 from fednlp.verification.evidence import Evidence
 from tasks.plain_files import read_plain
@@ -43,6 +44,14 @@ def checkpoint(evidence: Evidence, name: str) -> dict[str, Tensor]:
     if weights is None or weights.shape != (size,) or weights.dtype != torch.float32:
         raise Wrong(f"{name} holds no weights of {size} numbers")
     return tensors
+
+
+def stored_after(evidence: Evidence, number: int) -> str | None:
+    """The file of the weights after a round, if it is here."""
+    manifest = evidence.manifest
+    files = {str(manifest.completed): manifest.state, str(manifest.best_round): manifest.best}
+    name = {**files, **manifest.kept}.get(str(number))
+    return name if name is not None and stands(evidence.path / name) else None
 
 
 def client_state(evidence: Evidence, name: str) -> dict[str, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from markdown_pages import code, page, table
 from rich.console import Console
 
@@ -9,7 +11,7 @@ from fednlp import config as configuration
 from fednlp.runs import run_pair
 from fednlp.submissions import layout
 from fednlp.verification import tolerance
-from fednlp.verification.verify import verify
+from fednlp.verification.verify import Verdict, verify
 
 PAGE = "docs/verification.md"
 
@@ -27,11 +29,13 @@ def test_every_check_is_named(clone):
     }  # fmt: skip
     configuration.override(data, "dataset.sizes", {"train": 80, "validation": 20, "test": 40})
     federated, _ = run_pair(configuration.build(data, "test"), clone, Console(quiet=True))
-    (report,) = verify(clone / federated.folder, 1, 0)
-    names = [check.name for check in report.checks]
+    report, _ = verify(clone / federated.folder, 1, 0)
+    names = [check.name for check in [*report.checks, *report.scores]]
     assert sorted([*names, "replay of ..."]) == sorted(
         code(r["check"]) for r in table(PAGE, "checks")
     )
+    text = page(PAGE)
+    assert all(f"- `{verdict}`:" in text for verdict in get_args(Verdict))
     assert all(check.name.startswith("replay of ") for check in report.replays)
 
 
@@ -41,3 +45,4 @@ def test_limits_are_those_of_the_code():
     assert layout.LARGEST_OTHER == 256 * 2**20 and layout.TOTAL == 2 * 2**30
     assert f"{tolerance.METRICS} apart" in text and f"{tolerance.LOSS:.0%}".rstrip("%") in text
     assert f"{tolerance.WEIGHTS:.0%}".rstrip("%") + " % of the way" in text
+    assert f"{tolerance.DRAWN:.0%}".rstrip("%") + " % of the way" in text

@@ -57,6 +57,11 @@ def test_edges_are_those_of_numbers_whatever_their_order():
     assert chosen((0.9,), values=(0.2,)).edges == []
 
 
+def test_edges_of_a_drawn_part_are_those_of_the_part_too():
+    grid, tried = {"client.lr": [0.1, 0.2, 0.3, 0.4]}, [{"client.lr": 0.2}, {"client.lr": 0.3}]
+    assert select(grid, tried, [[0.1], [0.9]], (7,), 5).edges == ["client.lr"]
+
+
 TUNE = {"trials": 2, "seeds": [9], "search": {"client.lr": [0.1, 0.2]}}
 
 

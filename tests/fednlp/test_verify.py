@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 import yaml
@@ -19,6 +18,7 @@ from run_tampering import (
     not_possible,
     renew,
     report_of,
+    without_weights,
 )
 
 from fednlp.flat_model import digest
@@ -26,6 +26,7 @@ from fednlp.results import files
 from fednlp.results.run_folder import RunFolder
 from fednlp.runs import run_pair
 from fednlp.verification.remake import Remake
+from fednlp.verification.table import verdict
 
 KEPT = {"rounds": 4, "checkpoint.keep_every": 1, "evaluation.min_client_examples": 5}
 METHOD = """
@@ -127,15 +128,24 @@ def test_an_extended_run_and_one_that_was_killed_are_verified(small_config, tmp_
 
 def test_without_stored_weights_the_first_rounds_are_replayed(made, tmp_path):
     folder = copied_runs(made, tmp_path / "runs")
-    shutil.rmtree(folder / "clients")
-    for path in (folder / "checkpoints").glob("*.safetensors"):
-        path.unlink()
+    without_weights(folder)
     report = report_of(folder, rounds=2)
     assert [check.name for check in report.replays] == [
         "replay of rounds 1-2 from the initial weights"
     ]
-    assert report.verdict == "verified"
-    assert set(not_possible(report)) == {"stored weights", "scores of the stored weights"}
+    assert all(check.holds for check in report.replays)
+    assert report.verdict == "scores not verified" and not report.passed
+    assert "--rounds 4 does" in not_possible(report)["scores of the last round"]
+    assert "not checked: stored weights, scores of the" in verdict(report)
+
+
+def test_without_stored_weights_scores_are_those_of_replayed_ones(made, tmp_path):
+    folder = without_weights(copied_runs(made, tmp_path / "runs"))
+    report = report_of(folder, rounds=4)
+    assert report.verdict == "verified", failures(report) | not_possible(report)
+    assert set(not_possible(report)) == {"stored weights"}
+    assert all("replayed weights" in check.detail for check in report.scores)
+    assert "have the same bits" in verdict(report)
 
 
 def test_rounds_are_drawn_by_the_seed(made):
@@ -156,8 +166,9 @@ def test_another_environment_has_a_tolerance(small_config, tmp_path, monkeypatch
     assert report_of(folder, rounds=4).verdict == "verified"
     monkeypatch.setattr(Remake, "_engine", lambda self: {"together": 1})
     report = report_of(folder, rounds=4)
-    assert report.verdict == "verified", failures(report)
-    assert all("within the tolerance" in check.detail for check in report.replays)
+    assert report.verdict == "verified within the tolerance", failures(report)
+    assert "not to the bit" in verdict(report) and report.passed
+    assert all(check.outcome == "within tolerance" for check in report.replays)
     assert all("together 4 -> 1" in check.detail for check in report.replays)
     assert all("of the way" in check.detail for check in report.replays)
     name = "checkpoints/round-000002.safetensors"
@@ -175,7 +186,8 @@ def test_another_environment_does_not_excuse_other_weights(made, tmp_path):
     edit(folder / "environment.json", lambda e: e[0].update(torch="1.0"))
     report = report_of(renew(folder), rounds=4)
     assert report.verdict == "verified"
-    assert all("although made elsewhere (torch 1.0 ->" in c.detail for c in report.replays)
+    told = "although said to be made elsewhere (torch 1.0 ->"
+    assert all(told in c.detail for c in report.replays)
 
     def forget(records):
         for record in records:
@@ -192,8 +204,10 @@ def test_the_command_tells_its_verdict(made, tmp_path):
     assert answer.code == 0, answer.err
     assert f"{folder.name}: verified" in answer.out and "(--seed 3)" in answer.out
     answer = command("verify", folder, "--rounds", 0, "--json")
-    (report,) = json.loads(answer.out)
-    assert answer.code == 0 and report["verdict"] == "consistent" and not report["replays"]
+    both = json.loads(answer.out)
+    assert answer.code == 0 and [r["verdict"] for r in both] == ["consistent", "consistent"]
+    assert [r["run"] for r in both] == [folder.name, centralized_folder(made).name]
+    assert not any(r["replays"] or r["scores"] for r in both)
     copy = copied_runs(made, tmp_path / "runs")
     edit(copy / "result.json", lambda r: r.update(seed=1))
     answer = command("verify", copy, "--rounds", 0)

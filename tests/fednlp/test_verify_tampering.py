@@ -21,21 +21,32 @@ from run_tampering import (
     edit_rounds,
     failures,
     federated_folder,
+    forge_test_scores,
     renew,
     report_of,
+    without_weights,
 )
 
 from fednlp import config as configuration
 from fednlp.config import PartitionConfig
 from fednlp.errors import UserError
+from fednlp.evaluation import bootstrap_stderr
 from fednlp.experiment import Experiment
 from fednlp.flat_model import digest
 from fednlp.identity import federated_identity
 from fednlp.partitions.build import build_partition
 from fednlp.results import files, own_names
+from fednlp.verification.check import Wrong
+from fednlp.verification.evidence import Evidence, finished_run
+from fednlp.verification.remake import Remake
+from fednlp.verification.scores import recorded
+from fednlp.verification.verify import verify
+from fednlp.verification.weight_scores import require_predictions
 from partitioners import Partition
 from partitioners.partition import Split
 from partitioners.seal import seal
+from tasks import TASKS
+from tasks.task import TokenSettings
 
 SUMMED = ("config.yaml", "environment.json", "clients.csv", "predictions.parquet")
 
@@ -56,6 +67,10 @@ def made(small_config, tmp_path_factory):
 @pytest.fixture
 def folder(made, tmp_path):
     return copied_runs(made, tmp_path / "runs")
+
+
+def details(report):
+    return {check.name: check.detail for check in report.every}
 
 
 def caught(folder, rounds=0):
@@ -108,7 +123,94 @@ def test_an_edited_test_score_with_forged_predictions(folder):
     clients.to_csv(folder / "clients.csv", index=False)
     assert not caught(folder)
     found = caught(folder, rounds=1)
-    assert "selected.test.accuracy is 1.0" in found["scores of the stored weights"]
+    assert "selected.test.accuracy is 1.0" in found["scores of the selected round"]
+
+
+def test_an_edited_test_score_without_weights_is_caught_by_the_replay_that_comes_past(folder):
+    forge_test_scores(without_weights(folder), right=True)
+    assert report_of(folder, 0).verdict == "consistent"
+    early = report_of(folder, rounds=1)  # it does not come past the selected round
+    assert early.verdict == "scores not verified" and not early.passed
+    found = failures(report_of(folder, rounds=5))
+    for name in ("selected", "last"):
+        words = f"{name}.test.accuracy is 1.0, but the replayed weights give"
+        assert words in found[f"scores of the {name} round"]
+
+
+def test_predictions_of_other_weights_are_told_apart_one_by_one(folder):
+    evidence = Evidence(finished_run(folder))
+    made = [json.loads(text) for text in evidence.predictions["last_prediction"]]
+    require_predictions(evidence, "last", made, "stored")
+    made[3] = made[3] + 1
+    with pytest.raises(Wrong, match="the last prediction for row 3 is not that of the stored"):
+        require_predictions(evidence, "last", made, "stored")
+
+
+def test_a_reference_forged_to_be_worse_has_a_report_of_its_own(folder):
+    central = centralized_folder(folder.parent)
+    forge_test_scores(central, right=False)
+    own, reference = verify(folder, 1, 0)
+    assert own.verdict == "verified" and "a report of its own" in details(own)["gap"]
+    assert reference.folder == central.name and reference.verdict == "failed"
+    assert "selected.test.accuracy is 0.0" in details(reference)["scores of the selected round"]
+    assert command("verify", folder, "--rounds", 1).code == 1
+
+
+# another environment, which is the run's own claim ----------------------------------------------
+
+
+def claim_a_gpu(folder):
+    edit(folder / "environment.json", lambda e: [{**entry, "device": "A GPU"} for entry in e])
+
+
+def other_last_weights(folder, by):
+    """The last weights are moved by so much of their size, and told so everywhere."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    name = manifest["state"]
+    tensors = files.read_tensors(folder / name, manifest["sha256"][name])
+    weights = tensors["weights"]
+    generator = torch.Generator().manual_seed(0)
+    moved = torch.randn(weights.shape, generator=generator) * by * weights.std()
+    tensors["weights"] = weights + moved
+    files.write_tensors(folder / name, tensors)
+    sha256 = digest(tensors["weights"])
+    edit_rounds(folder, lambda r: r[-1].update(weights_sha256=sha256))
+    edit(folder / "result.json", lambda r: r["last"].update(weights_sha256=sha256))
+    return renew(folder)
+
+
+def test_a_claimed_environment_is_refuted_by_rounds_of_the_same_bits(folder):
+    claim_a_gpu(folder)
+    other_last_weights(folder, 1e-4)
+    found = failures(report_of(folder, rounds=5))
+    (detail,) = (text for name, text in found.items() if name.startswith("replay of round"))
+    assert detail.startswith("round 5: weights_sha256 is")
+    assert "said to be made elsewhere (device A GPU" in detail and "the same bits here" in detail
+
+
+def test_scores_have_no_tolerance_where_the_environment_is_refuted(folder):
+    claim_a_gpu(folder)
+    table = pd.read_parquet(folder / "predictions.parquet")
+    wrong = table.index[table["last_accuracy"] == 0][0]  # one more is right: within the tolerance
+    gold = int(table["last_gold"][wrong])
+    table.loc[wrong, ["last_predicted", "last_accuracy"]] = gold, 1.0
+    table.loc[wrong, "last_prediction"] = json.dumps(gold)
+    table.to_parquet(folder / "predictions.parquet", index=False)
+    scored = recorded(Evidence(finished_run(renew(folder))), "last")
+    task = TASKS["text_classification"]([""] * 10, TokenSettings())
+    forged = {"test": dict(scored.metrics), "test_stderr": bootstrap_stderr(task, scored)}
+    edit(folder / "result.json", lambda r: r["last"].update(forged))
+    assert not caught(folder)
+    assert list(caught(folder, rounds=5)) == ["scores of the last round"]
+
+
+def test_weights_are_compared_whatever_dropout_draws(folder, monkeypatch):
+    """No bits coincide, and the environment may be another: the last weights are far off."""
+    claim_a_gpu(folder)
+    monkeypatch.setattr(Remake, "refute", lambda self, number: None)
+    other_last_weights(folder, 1.0)
+    found = failures(report_of(folder, rounds=5))
+    assert any("weights of round 5 are" in text and "of the way" in text for text in found.values())
 
 
 def test_an_edited_validation_metric(folder):
@@ -119,7 +221,7 @@ def test_an_edited_validation_metric(folder):
     edit(folder / MANIFEST, lambda m: m.update(best_metric=1.0))
     assert not caught(folder)
     found = caught(folder, rounds=5)
-    assert "selected.validation.accuracy is 1.0" in found["scores of the stored weights"]
+    assert "selected.validation.accuracy is 1.0" in found["scores of the selected round"]
     assert any(name.startswith("replay") for name in found)
 
 
@@ -343,7 +445,7 @@ def test_a_run_selected_on_test_whose_curve_was_bent_to_it(folder):
     ])  # fmt: skip
     edit(folder / "result.json", lambda r: r["last"]["validation"].update(accuracy=0.0))
     found = caught(folder, rounds=5)
-    assert "last.validation.accuracy is 0.0" in found["scores of the stored weights"]
+    assert "last.validation.accuracy is 0.0" in found["scores of the last round"]
     assert any("validation is" in detail for name, detail in found.items() if "replay" in name)
 
 
