@@ -20,7 +20,7 @@ import numpy as np
 
 from fednlp.errors import UserError
 from fednlp.results.bounds import METRIC
-from fednlp.results.files import not_read
+from fednlp.results.files import START_AGAIN, not_read
 from fednlp.results.reading import FinishedRun, load_run
 from fednlp.results.schema import Result
 from tasks.plain_files import read_plain
@@ -152,6 +152,7 @@ def read_digest(folder: Path, path: Path, source: str, key: str) -> BoardRun:
         UserError: a file is missing, damaged, or from a newer version.
     """
     run = load_run(folder)
+    _require_own_files(run)
     notes: list[str] = []
     return BoardRun(
         path,
@@ -166,6 +167,19 @@ def read_digest(folder: Path, path: Path, source: str, key: str) -> BoardRun:
         quantiles=_quantiles(folder, notes),
         notes=notes,
     )
+
+
+def _require_own_files(run: FinishedRun) -> None:
+    """What is shown beside the result is what the result was written with.
+
+    Raises:
+        UserError: names the file that is another.
+    """
+    for name in OPTIONAL:
+        told, data = run.result.files.get(name), _bytes(run.path, name)
+        if told and data is not None and hashlib.sha256(data).hexdigest() != told:
+            found = "is not the file that the result was written with"
+            raise UserError(str(run.path / name), found, fix=START_AGAIN)
 
 
 def _curves(run: FinishedRun) -> Curves:

@@ -58,9 +58,6 @@ def _sound(tuning: Tuning) -> None:
     keys = tuning.trials[0].values.keys() if tuning.trials else set()
     seen: set[str] = set()
     for number, trial in enumerate(tuning.trials, start=1):
-        score = trial.validation
-        if score is not None and not 0 <= score <= 1:
-            raise Wrong(f"trial {number} has {score} on validation")
         if not trial.values or trial.values.keys() != keys:
             raise Wrong(f"trial {number} has other keys than the first")
         values = json.dumps(trial.values, sort_keys=True)
@@ -85,8 +82,6 @@ def _edges(tuning: Tuning) -> None:
             )
         if key not in tuning.edges and extreme and whole and len(values) > 1:
             raise Wrong(f"{key} {chosen[key]} is at the edge of what was tried, and not told to be")
-    if not set(tuning.edges) <= told.keys():
-        raise Wrong("edges name a key that was not searched")
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

@@ -335,12 +335,6 @@ def test_a_place_that_is_not_ours_is_one_line(runs, tmp_path):
     assert [p.name for p in (tmp_path / "home").iterdir()] == ["letter.txt"]
 
 
-def test_an_empty_directory_makes_a_site_that_says_so(tmp_path):
-    (tmp_path / "runs").mkdir()
-    assert command("leaderboard", tmp_path / "runs", "--out", tmp_path / "site").code == 0
-    assert "no federated run" in (tmp_path / "site/index.html").read_text()
-
-
 # the terminal -----------------------------------------------------------------------------------
 
 

@@ -85,7 +85,7 @@ TUNE = {"trials": 2, "seeds": [9], "search": {"client.lr": [0.1, 0.2]}}
         ({"search": {"partition.alpha": [1, 2]}}, ["partition.alpha: cannot be searched for"]),
         ({"search": {"client.lrr": [1, 2]}}, ["client.lrr: unknown key", "did you mean 'lr'?"]),
         ({"search": {"client.lr": [0.1, -1.0]}}, ["lr: found -1.0", "trial 2"]),
-        ({"search": {"server.lr": [0.1, 0.2]}}, ["tune, centralized", "0 combinations for 2"]),
+        ({"search": {"server.lr": [0.1, 0.2]}}, ["name keys of `client` in tune.centralized"]),
         ({"trials": 3}, ["tune, centralized", "2 combinations for 3 trials"]),
         ({"variants": {"fedprix": {}}}, ["variants.fedprix: is no entry", "'fedprox'"]),
         ({"variants": {"fedprox": {"algorithm.nu": [1, 2]}}}, ["algorithm.nu", "unknown key"]),
