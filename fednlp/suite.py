@@ -19,7 +19,6 @@ centralized references are reused.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -136,7 +135,7 @@ def read_suite(path: Path, overrides: list[str]) -> Suite:
         if cell.label in known:
             raise UserError(f"{path}: matrix", f"has '{cell.label}' twice", fix="drop one")
         known.add(cell.label)
-        content = json.dumps(mapping, sort_keys=True, default=str)
+        content = _content(mapping)
         if content in contents:
             found = f"'{contents[content]}' and '{cell.label}' are the same run"
             fix = "drop one; a later axis sets again what an earlier one has set"
@@ -146,6 +145,13 @@ def read_suite(path: Path, overrides: list[str]) -> Suite:
     if search is not None:
         _check_search(suite, search)
     return suite
+
+
+def _content(value: Any) -> str:
+    """Equal for equal mappings, in whatever order and with whatever keys they were written."""
+    if not isinstance(value, dict):
+        return repr(value)
+    return repr(sorted((repr(key), _content(inner)) for key, inner in value.items()))
 
 
 def _check_search(suite: Suite, search: Search) -> None:
