@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from markdown_pages import ROOT, code, table
 
-from fednlp.cli import console
+from fednlp.console import console
 from fednlp.results.gap import gaps
 from fednlp.results.reading import load_runs
 from fednlp.runs import run_pair

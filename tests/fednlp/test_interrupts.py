@@ -43,8 +43,9 @@ def test_a_run(name, line, code, moment, small_data, tmp_path):
 def test_a_command_that_has_nothing_to_continue():
     script = (
         "import sys, fednlp.catalogue as c, fednlp.cli as cli\n"
+        "from fednlp.console import console\n"
         "def interrupted(*_): raise KeyboardInterrupt\n"
-        "cli.console.print = interrupted\n"
+        "console.print = interrupted\n"
         "sys.argv = ['run_bench.py', 'list', 'models']\n"
         "cli.main()"
     )
