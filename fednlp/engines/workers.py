@@ -16,9 +16,9 @@ import numpy as np
 from torch import Tensor
 
 from algorithms.algorithm import State
-from fednlp.engines.client import Assignment, Broadcast, Upload, in_turn
+from fednlp.engines.client import Assignment, Broadcast, Upload, in_turn, payload_bytes
 from fednlp.engines.crew import Crew, Process, crew
-from fednlp.engines.messages import DECODED, Answer, Failure, Predict, Train
+from fednlp.engines.messages import DECODED, WEIGHTS, Answer, Failure, Predict, Train
 from fednlp.profile import AGGREGATION, REST, STARTING, WAITING, clock
 from fednlp.together.runner import groups
 from tasks.batches import evaluation_plan
@@ -26,7 +26,8 @@ from tasks.batches import evaluation_plan
 if TYPE_CHECKING:
     from fednlp.experiment import Experiment
 
-AHEAD = 4  # clients per worker that may be done before an earlier one of their cohort
+AHEAD = 4  # jobs per worker that may be begun out of turn, whatever their uploads hold
+HELD = 512 << 20  # bytes of weights that uploads out of turn may hold; more are begun within it
 PARTS = 4  # per worker, that an evaluation is cut into
 
 
@@ -42,8 +43,8 @@ class Workers:
     ) -> Iterator[Upload]:
         """Trains a cohort, the longest client first, and gives the uploads in cohort order.
 
-        A client whose predecessors are not done waits, so only AHEAD clients per worker are begun
-        out of turn: no more uploads than that are held.
+        An upload whose predecessors are not done is held. Longest first is best where the whole
+        cohort may be begun out of turn, so that is bounded by memory: HELD, or AHEAD per worker.
 
         Raises:
             UserError: of a client's training, in cohort order; a worker that has ended.
@@ -51,6 +52,8 @@ class Workers:
         ready = self._begin(sent)
         experiment, sizes = self.experiment, [len(a.examples) for a in cohort]
         jobs = groups(sizes, experiment.together.clients)
+        largest = max(map(len, jobs), default=1) * payload_bytes({WEIGHTS: sent.weights})
+        ahead = max(AHEAD * self.count, HELD // largest)
         store = experiment.stores["train"]
         costs = [sum(int(store.example_lengths[cohort[k].examples].sum()) for k in j) for j in jobs]
 
@@ -64,7 +67,7 @@ class Workers:
 
         done: dict[int, Upload] = {}
         given = 0
-        results = self._in_order(ready, costs, AHEAD * self.count, send, self._received)
+        results = self._in_order(ready, costs, ahead, send, self._received)
         for job, uploads in zip(jobs, results, strict=True):
             done.update(zip(job, uploads, strict=True))
             for upload in in_turn(done, given):
