@@ -1,4 +1,7 @@
-"""Every benchmark runs at toy size and prints its table. Times are not judged here."""
+"""Every benchmark runs at toy size and prints its table. Times are not judged here.
+
+Those that take longest even so are marked `long`.
+"""
 
 import os
 import subprocess
@@ -21,8 +24,12 @@ def cache(tmp_path_factory):
     ("name", "rows"),
     [
         ("overhead", ["tiny, no clipping", "tiny, clipping"]),
-        ("usual_way", ["the usual way", "fused optimizer", "the harness", "Clients with sgd"]),
-        ("memory", ["| 4 |", "| 20 |"]),
+        pytest.param(
+            "usual_way",
+            ["the usual way", "fused optimizer", "the harness", "Clients with sgd"],
+            marks=pytest.mark.long,
+        ),
+        pytest.param("memory", ["| 4 |", "| 20 |"], marks=pytest.mark.long),
         ("partition_speed", ["| dirichlet, 1,000 classes, 1,000 clients |", "of the last decade"]),
         ("scale", ["| read and check |", "| one round |", "250 clients"]),
         pytest.param(
@@ -32,11 +39,29 @@ def cache(tmp_path_factory):
                 not FLOWER.exists(), reason="no environment: run `make flower`"
             ),
         ),
-        ("compile", ["| the harness as it is |", "Compiling took"]),
-        ("gpu", ["| smoke, full, 2 x 8 |", "| smoke, LoRA, 2 x 16 |", "graphs / eager"]),
-        ("partition_round_trips", ["| h5 | all | all | all | all |", "| csv | shares | shares |"]),
-        ("leaderboard_scale", ["| all runs, first |", "| 2 runs more |", "no page over 2,000 kB"]),
-        ("partition_formats", ["| h5, 250 clients |", "| csv, 2 clients |", "| leaf, 2 clients |"]),
+        pytest.param(
+            "compile", ["| the harness as it is |", "Compiling took"], marks=pytest.mark.long
+        ),
+        pytest.param(
+            "gpu",
+            ["| smoke, full, 2 x 8 |", "| smoke, LoRA, 2 x 16 |", "graphs / eager"],
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "partition_round_trips",
+            ["| h5 | all | all | all | all |", "| csv | shares | shares |"],
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "leaderboard_scale",
+            ["| all runs, first |", "| 2 runs more |", "no page over 2,000 kB"],
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "partition_formats",
+            ["| h5, 250 clients |", "| csv, 2 clients |", "| leaf, 2 clients |"],
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_benchmark_prints_its_table(name, rows, cache):

@@ -17,10 +17,11 @@ from tasks.batches import epoch_plan
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_without_peers_it_shows_ours_and_says_who_is_missing(tmp_path):
+def printed(tmp_path, *only):
+    """What the benchmark prints at toy size, where no peer is installed."""
     places = {"FEDNLP_PEERS": str(tmp_path / "none"), "FEDNLP_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.simulation", "--smoke"],
+        [sys.executable, "-m", "benchmarks.simulation", "--smoke", *only],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", **places},
         capture_output=True,
@@ -29,6 +30,18 @@ def test_without_peers_it_shows_ours_and_says_who_is_missing(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    assert not any(str(ROOT) in line for line in done.stdout.splitlines())
+    return done.stdout
+
+
+def test_one_row_alone(tmp_path):
+    text = printed(tmp_path, "--only", "client-overhead")
+    assert "| all beside arithmetic |" in text and "| bare loop |" not in text
+
+
+@pytest.mark.long
+def test_without_peers_it_shows_ours_and_says_who_is_missing(tmp_path):
+    text = printed(tmp_path)
     for row in (
         "| ours |",
         "| bare loop |",
@@ -38,10 +51,9 @@ def test_without_peers_it_shows_ours_and_says_who_is_missing(tmp_path):
         "| tiny, length 32 |",
         "| all beside arithmetic |",
     ):
-        assert row in done.stdout
+        assert row in text
     for peer in ("pfl", "flwr", "fedml"):
-        assert done.stdout.count(f"{peer}: no environment, run `make peers`") == 2
-    assert not any(str(ROOT) in line for line in done.stdout.splitlines())
+        assert text.count(f"{peer}: no environment, run `make peers`") == 2
 
 
 @pytest.fixture(scope="module")

@@ -72,14 +72,15 @@ def uninterrupted(small_config, tmp_path_factory):
     return get
 
 
+@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.long)])
 @pytest.mark.parametrize("method", ["fedavg", "scaffold"])
-def test_killed_at_ten_random_moments(method, uninterrupted, tmp_path):
+def test_killed_at_random_moments(method, times, uninterrupted, tmp_path):
     """Runs that are killed twice on their way: in training, evaluation or writing."""
     config, expected, seconds = uninterrupted(method)
     moments = random.Random(list(METHODS).index(method))
     kills = runs = 0
-    while kills < 10:
-        assert runs < 30, "the runs end before they are killed"
+    while kills < times:
+        assert runs < 3 * times, "the runs end before they are killed"
         out = tmp_path / str(runs)
         out.mkdir()
         for _ in range(2):
