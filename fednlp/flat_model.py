@@ -15,7 +15,7 @@ from torch import Tensor, nn
 def digest(vector: Tensor) -> str:
     """SHA-256 of a vector's bytes: equal digests mean equal bits."""
     data = vector.detach().to("cpu").contiguous()
-    return hashlib.sha256(data.numpy().tobytes()).hexdigest()
+    return hashlib.sha256(data.numpy().data).hexdigest()
 
 
 class FlatModel:

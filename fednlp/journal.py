@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from torch import Tensor
@@ -34,6 +35,7 @@ class Journal:
         self._uncommitted: list[dict[str, Any]] = []  # a kill would make the folder forget them
         self.evaluator = Evaluator(experiment)
         self.rounds, self.every = rounds, every
+        self._aside = ThreadPoolExecutor(1)  # the digest takes as long as writing the state
         self._clock = time.perf_counter()
 
     def close_round(
@@ -66,10 +68,9 @@ class Journal:
             "padded_tokens": work.padded_tokens + lost.padded_tokens,
             "train_loss": _finite(work.loss_sum / max(work.examples, 1)),
             "correction_ratio": _finite(work.correction_sum / max(work.steps, 1)),
-            "weights_sha256": digest(weights),
             **costs,
         }
-        clock.lap(CHECKPOINT)
+        digested = self._aside.submit(digest, weights)
         best = None
         before = self.evaluator.seconds
         if completed % self.every == 0 or last:
@@ -83,12 +84,16 @@ class Journal:
         record["evaluation_seconds"] = self.evaluator.seconds - before
         record["wall_seconds"] = time.perf_counter() - self._clock
         self._clock = time.perf_counter()
-        self.folder.log(record)
-        self._uncommitted.append(record)
         keep_every = config.checkpoint.keep_every
         keep = bool(keep_every) and completed % keep_every == 0
-        if best is not None or keep or last or completed % config.checkpoint.every == 0:
-            self.folder.commit(completed, state, best=best, keep=keep)
+        due = best is not None or keep or last or completed % config.checkpoint.every == 0
+        if due:
+            self.folder.put_state(completed, state)
+        record["weights_sha256"] = digested.result()
+        self.folder.log(record)
+        self._uncommitted.append(record)
+        if due:
+            self.folder.commit(completed, best=best, keep=keep)
             self.feed.rounds(self._uncommitted)
             self._uncommitted = []
         clock.lap(CHECKPOINT)

@@ -203,25 +203,21 @@ class RunFolder:
         self.manifest.sha256[name] = files.write_tensors(self.path / name, state)
         self.manifest.clients[str(client)] = name
 
-    def commit(
-        self,
-        completed: int,
-        state: dict[str, Tensor],
-        *,
-        best: float | None = None,
-        keep: bool = False,
-    ) -> None:
-        """Makes everything up to round `completed` permanent.
+    def put_state(self, completed: int, state: dict[str, Tensor]) -> None:
+        """Stores the tensors to continue from, `weights` [P] among them, until the next commit."""
+        name = _checkpoint(completed)
+        self.manifest.sha256[name] = files.write_tensors(self.path / name, state)
+
+    def commit(self, completed: int, *, best: float | None = None, keep: bool = False) -> None:
+        """Makes everything up to round `completed`, whose state was put here, permanent.
 
         Args:
             completed: number of completed rounds.
-            state: the tensors to continue from; `weights` [P] among them.
             best: the validation metric if this round is the best so far.
             keep: never delete this state.
         """
         manifest = self.manifest
         name = _checkpoint(completed)
-        manifest.sha256[name] = files.write_tensors(self.path / name, state)
         manifest.state, manifest.completed = name, completed
         if best is not None:
             manifest.best, manifest.best_round, manifest.best_metric = name, completed, best

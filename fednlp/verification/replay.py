@@ -138,14 +138,14 @@ def _judge(evidence: Evidence, remake: Remake, replay: Replay) -> str:
 
 
 class _Watched(RunFolder):
-    """A run folder that shows the weights [P] of every round that is committed."""
+    """A run folder that shows the weights [P] of every round whose state is stored."""
 
     def __init__(self, path: Path, watch: Callable[[int, Tensor], None]) -> None:
         super().__init__(path)
         self._watch = watch
 
-    def commit(self, completed: int, state: dict[str, Tensor], **options: Any) -> None:
-        super().commit(completed, state, **options)
+    def put_state(self, completed: int, state: dict[str, Tensor]) -> None:
+        super().put_state(completed, state)
         self._watch(completed, state["weights"])
 
 

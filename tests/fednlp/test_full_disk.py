@@ -118,11 +118,12 @@ def test_half_a_line_is_taken_back(disk):
         with pytest.raises(ValueError, match=r"000003-000001\.safetensors: cannot be written"):
             run.put_client_state(3, 1, state)
         with pytest.raises(ValueError, match=r"round-000001\.safetensors: cannot be written"):
-            run.commit(1, state)
+            run.put_state(1, state)
         assert not list(folder.rglob("*.tmp"))
         Filler(disk).remove()
         run.log({"round": 2, "bytes_up": 0, "bytes_down": 0})
-        run.commit(2, state)
+        run.put_state(2, state)
+        run.commit(2)
         assert len(run.rounds()) == 2
 
 
