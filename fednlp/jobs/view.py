@@ -15,7 +15,9 @@ from rich.text import Text
 from fednlp.jobs.job import Job
 from fednlp.jobs.work import Moved
 from fednlp.results.tables import human_seconds
+from fednlp.shown import without_middle
 
+LONGEST = 100  # characters of the name of a run
 EVERY = 60.0  # seconds between lines on what runs, where there is no terminal
 
 
@@ -106,6 +108,9 @@ class View:
         """The runs that are under way, and how far all are."""
         now = time.monotonic()
         grid = Table.grid(padding=(0, 2))
+        grid.add_column(overflow="fold")  # names fold, numbers never do
+        for _ in range(3):
+            grid.add_column(no_wrap=True)
         for running in self._running.values():
             grid.add_row(*(Text(cell) for cell in self._cells(running, now)))
         return Group(grid, Text(self._summary(now), style="bold"))
@@ -113,7 +118,7 @@ class View:
     def _cells(self, running: _Running, now: float) -> list[str]:
         left = running.seconds_left(now)
         return [
-            running.job.name,
+            without_middle(running.job.name, LONGEST),
             f"round {int(running.completed)}/{running.job.cost.rounds}",
             running.metric,
             "" if left is None else f"{human_seconds(left)} left",
