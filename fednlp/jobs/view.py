@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -89,12 +90,13 @@ class View:
         seconds = human_seconds(time.monotonic() - running.since)
         self._line(f"{self._count()} {job.name}: {score}, {seconds}")
 
-    def fail(self, job: Job, line: str) -> None:
-        """A job that ended with an error, or that waited for one."""
+    def fail(self, job: Job, line: str, lost: Sequence[Job] = ()) -> None:
+        """A job that ended with an error, and those that waited for it, which cannot run now."""
         self._running.pop(job.number, None)
-        self._work -= job.work_left
-        self._failed += 1
-        print(f"error: {job.name}: {line}", file=sys.stderr, flush=True)
+        self._work -= sum(one.work_left for one in (job, *lost))
+        self._failed += 1 + len(lost)
+        more = f" (and {len(lost)} that need it)" if lost else ""
+        print(f"error: {job.name}{more}: {line}", file=sys.stderr, flush=True)
 
     def tick(self) -> None:
         """Time has passed: without a terminal it may be time for a line."""
