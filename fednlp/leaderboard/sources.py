@@ -81,7 +81,7 @@ def distinct(sources: Sequence[Path]) -> list[Path]:
     for source in sources:
         if kind_of(source) not in ("directory", "file"):
             expected = "a run folder, a directory of run folders, or a submission"
-            raise UserError(str(source), "no such directory or file", expected)
+            raise UserError(str(source), "no such directory or file", expected, "check the path")
     return list({source.resolve(): source for source in sources}.values())
 
 

@@ -18,7 +18,8 @@ READING = (
 
 MARKING = (
     f"Up to {MARKS} points of a line each have a mark; on a longer line marks stand at equal "
-    "distances, and there are points between them."
+    "distances, and there are points between them. A round that was not validated is no point of a "
+    "validation curve."
 )
 
 
