@@ -30,7 +30,7 @@ _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scikit
 
 
 def environment(experiment: Experiment, kind: str = "centralized") -> dict[str, Any]:
-    """Device, threads, versions and commit of this process.
+    """Device, threads, size of evaluation batches, versions and commit of this process.
 
     Of a federated run also how many clients are trained at once.
     """
@@ -43,6 +43,7 @@ def environment(experiment: Experiment, kind: str = "centralized") -> dict[str, 
         **_together(experiment, kind),
         "compile": experiment.config.engine.compile,
         "graphs": experiment.steps == "graphs",
+        "tokens_per_batch": experiment.config.evaluation.tokens_per_batch,
         "cores": os.cpu_count(),
         "platform": platform.platform(),
         "python": platform.python_version(),

@@ -11,6 +11,20 @@ def shown(text: object, most: int = LONGEST) -> str:
     >>> shown("a\\x1b[2J\\nb")
     'a\\\\x1b[2J\\\\nb'
     """
-    whole = str(text)
-    safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole[: most + 1])
+    safe = printable(str(text)[: most + 1])
     return safe if len(safe) <= most else safe[: most - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """The whole text with whatever is not printable written as an escape."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def without_middle(text: str, most: int) -> str:
+    """The text, or `most` characters of its beginning and end.
+
+    >>> without_middle("abcdefghij / seed 0", 15)
+    'abcdef ... seed 0'
+    """
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half].strip()} ... {text[-half:].strip()}"

@@ -20,7 +20,7 @@ centralized references are reused.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -30,6 +30,7 @@ from fednlp import config as configuration
 from fednlp.config import RunConfig
 from fednlp.errors import UserError, nearest
 from fednlp.search import Search, read_search, read_seeds
+from fednlp.shown import printable
 from fednlp.yaml_files import load_mapping
 
 MOST_RUNS = 10_000
@@ -54,7 +55,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        return " / ".join(self.chosen) or "the base"
+        return _joined(self.chosen) or "the base"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Suite:
             configuration.apply_override(mapping, text)
         for key, value in (changes or {}).items():
             configuration.override(mapping, key, value)
-        label = " / ".join([*cell.chosen, *more, f"seed {seed}"])
+        label = _joined([*cell.chosen, *more, f"seed {seed}"])
         return PlannedRun(label, configuration.build(mapping, f"{self.path} ({label})"))
 
     def runs(self) -> Iterator[tuple[Cell, PlannedRun]]:
@@ -88,6 +89,11 @@ class Suite:
         for cell in self.cells:
             for seed in self.seeds:
                 yield cell, self.run(cell, seed)
+
+
+def _joined(names: Iterable[str]) -> str:
+    """Names of a file's entries as one label: a line, whatever they hold."""
+    return printable(" / ".join(names))
 
 
 def load_suite(path: Path, overrides: list[str]) -> list[PlannedRun]:

@@ -10,7 +10,7 @@ import typer
 
 from fednlp.commands.options import RunsDir, not_empty
 from fednlp.console import console
-from fednlp.errors import UserError
+from fednlp.errors import UserError, nearest
 from fednlp.shown import shown
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def gap(
 ) -> None:
     """Print the gap to centralized training of all finished runs in a directory."""
     if form not in ("table", "markdown", "csv", "json"):
-        raise UserError("--format", f"found '{form}'", "table, markdown, csv or json")
+        forms = ["table", "markdown", "csv", "json"]
+        raise UserError("--format", f"found '{form}'", fix=nearest(form, forms))
     if not (_print_pairs if pairs else print_gaps)(runs_dir, form):
         raise _no_gap(runs_dir)
 
@@ -215,7 +216,8 @@ def print_plots(table: list[Gap], runs_dir: Path) -> None:
 
 def _no_gap(runs_dir: Path) -> UserError:
     if (runs_dir / "result.json").exists():
-        return UserError(str(runs_dir), "is a run folder", "the directory that holds it")
+        expected, fix = "the directory that holds it", f"name {runs_dir.resolve().parent}"
+        return UserError(str(runs_dir), "is a run folder", expected, fix)
     found = "holds no finished federated run with its centralized reference"
     return UserError(str(runs_dir), found, fix="run one first")
 

@@ -19,8 +19,10 @@ from fednlp.jobs.schedule import makespan
 from fednlp.jobs.trials import FOLDER, read_diverged
 from fednlp.jobs.whole import WholeSuite
 from fednlp.results.tables import human_bytes, human_seconds
+from fednlp.shown import without_middle
 
 Seconds = Callable[[Job], tuple[float, bool]]  # and whether finished runs tell them
+NARROWEST, LONGEST = 16, 100  # characters of the names of runs: a line of them, and all
 _COLUMNS = ("run", "state", "rounds", "examples", "tokens", "sent", "time")
 
 
@@ -77,12 +79,16 @@ def _with_diverged(planning: Planning, diverged: dict[str, str]) -> Planning:
 
 def _table(title: str, jobs: list[Job], seconds: Seconds) -> Table:
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
-    for number, name in enumerate(_COLUMNS):
-        table.add_column(name, justify="left" if number < 2 else "right", overflow="fold")
+    # names fold, numbers never do
+    table.add_column(_COLUMNS[0], overflow="fold", min_width=NARROWEST)
+    table.add_column(_COLUMNS[1], overflow="fold")
+    for name in _COLUMNS[2:]:
+        table.add_column(name, justify="right", no_wrap=True)
     for job in jobs:
         state = job.state
         told = f"{state} from round {job.done}" if state in ("continued", "extended") else state
-        table.add_row(*map(Text, [job.name, told, *_numbers([job], seconds)]))
+        name = without_middle(job.name, LONGEST)
+        table.add_row(*map(Text, [name, told, *_numbers([job], seconds)]))
     table.add_section()
     states = [job.state for job in jobs]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))

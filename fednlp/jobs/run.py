@@ -97,8 +97,7 @@ class Runner:
             self.on_diverged(job)
             view.end(job, f"diverged ({answer.error})")
         else:
-            for failed in (job, *lost):
-                view.fail(failed, answer.error)
+            view.fail(job, answer.error, lost)
 
     def _order(self, job: Job) -> Order:
         return Order.of(job, Path(os.path.abspath(self.out)), self.allow_inexact)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -15,7 +16,9 @@ from rich.text import Text
 from fednlp.jobs.job import Job
 from fednlp.jobs.work import Moved
 from fednlp.results.tables import human_seconds
+from fednlp.shown import without_middle
 
+LONGEST = 100  # characters of the name of a run
 EVERY = 60.0  # seconds between lines on what runs, where there is no terminal
 
 
@@ -87,12 +90,13 @@ class View:
         seconds = human_seconds(time.monotonic() - running.since)
         self._line(f"{self._count()} {job.name}: {score}, {seconds}")
 
-    def fail(self, job: Job, line: str) -> None:
-        """A job that ended with an error, or that waited for one."""
+    def fail(self, job: Job, line: str, lost: Sequence[Job] = ()) -> None:
+        """A job that ended with an error, and those that waited for it, which cannot run now."""
         self._running.pop(job.number, None)
-        self._work -= job.work_left
-        self._failed += 1
-        print(f"error: {job.name}: {line}", file=sys.stderr, flush=True)
+        self._work -= sum(one.work_left for one in (job, *lost))
+        self._failed += 1 + len(lost)
+        more = f" (and {len(lost)} that need it)" if lost else ""
+        print(f"error: {job.name}{more}: {line}", file=sys.stderr, flush=True)
 
     def tick(self) -> None:
         """Time has passed: without a terminal it may be time for a line."""
@@ -106,6 +110,9 @@ class View:
         """The runs that are under way, and how far all are."""
         now = time.monotonic()
         grid = Table.grid(padding=(0, 2))
+        grid.add_column(overflow="fold")  # names fold, numbers never do
+        for _ in range(3):
+            grid.add_column(no_wrap=True)
         for running in self._running.values():
             grid.add_row(*(Text(cell) for cell in self._cells(running, now)))
         return Group(grid, Text(self._summary(now), style="bold"))
@@ -113,7 +120,7 @@ class View:
     def _cells(self, running: _Running, now: float) -> list[str]:
         left = running.seconds_left(now)
         return [
-            running.job.name,
+            without_middle(running.job.name, LONGEST),
             f"round {int(running.completed)}/{running.job.cost.rounds}",
             running.metric,
             "" if left is None else f"{human_seconds(left)} left",

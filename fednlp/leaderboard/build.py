@@ -97,9 +97,9 @@ def _needed(pages: Pages, run: BoardRun) -> str:
     found = pages.links.found_in(run)
     around = [f"{b.key} {line.key} {[r.key for r in line.runs]}" for b, line in found]
     here = [r.key for r in pages.references(run)]
-    twin = pages.links.is_in_conflict(run)
+    twin, said = pages.links.is_in_conflict(run), run.submission_note
     return hashlib.sha256(
-        f"{_program()} {run.key} {run.source} {around} {here} {twin}".encode()
+        f"{_program()} {run.key} {run.source} {around} {here} {twin} {said}".encode()
     ).hexdigest()[:16]
 
 

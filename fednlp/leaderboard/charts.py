@@ -17,7 +17,7 @@ from fednlp.leaderboard.axes import Scale, span, ticks
 WIDTH, HEIGHT = 400, 270
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 40
 POINTS = 80  # of a line, at most
-MARKS = 6  # on a line, at most
+MARKS = 12  # on a line, at most: one at every point of a short one
 COLOURS, SHAPES, DASHES = 7, 7, ("", "6 3", "2 3", "8 3 2 3")
 
 

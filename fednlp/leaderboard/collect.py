@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ def collect(sources: Sequence[Path], cache: Cache) -> Collection:
                     continue
                 cache.put(new)
                 read += len(missing)
-                found += sorted(runs + new, key=lambda run: str(run.path))
+                here = sorted(runs + new, key=lambda run: str(run.path))
+                found += [replace(run, submission_note=inside.note) for run in here]
     cache.keep(run.key for run in found)
     return Collection(settle(found), problems, read)
 

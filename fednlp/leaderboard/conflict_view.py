@@ -38,6 +38,7 @@ def _view(conflict: Conflict, links: Links) -> ConflictView:
     metric, scores = shown(key, 40), [run.result.selected for run in runs]
     rows = [
         ("from", [_from(sources) for sources in conflict.sources[:MOST_ENTRIES]]),
+        ("note", [shown(run.submission_note, 400) or "–" for run in runs]),
         (f"{metric}, test", [quantity(s.test.get(key), 6) for s in scores]),
         (f"{metric}, validation", [quantity(s.validation.get(key), 6) for s in scores]),
         ("checksum", [str(run.result.checksum)[:16] for run in runs]),

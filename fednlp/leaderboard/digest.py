@@ -87,6 +87,7 @@ class BoardRun(FinishedRun):
     key: hash of the files it was read from. source: the directory it lies in, as it was given.
     quantiles: of the clients' scores, at `QUANTILES`; empty where none was scored.
     notes: what could not be read of the files that no table is made from.
+    submission_note: what the submitter says of the submission that it came in.
     """
 
     curves: Curves = field(kw_only=True)
@@ -96,6 +97,7 @@ class BoardRun(FinishedRun):
     environment: list[dict[str, Any]] = field(kw_only=True)
     quantiles: list[float] = field(kw_only=True)
     notes: list[str] = field(kw_only=True)
+    submission_note: str = field(kw_only=True, default="")
 
     def validation_curve(self) -> list[tuple[int, float]]:
         return list(zip(self.curves.validated, self.curves.validation, strict=True))
@@ -104,7 +106,7 @@ class BoardRun(FinishedRun):
         return self.curves.sent.tolist()
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data for the cache; where the folder lies is not part of it."""
+        """Plain data for the cache; where the folder lies and came in is not part of it."""
         return {
             "result": self.result.model_dump(mode="json"),
             "identity": self.identity,

@@ -9,6 +9,7 @@ from typing import Any
 from fednlp.leaderboard.board import Benchmark, Line
 from fednlp.leaderboard.numbers import quantity, rank_text, signed
 from fednlp.results.escaping import csv_table, latex, markdown, plain_row, shown
+from fednlp.results.floor import FLOOR_NOTE, marked
 from fednlp.results.tables import human_bytes, human_seconds
 
 _HEAD = ("rank", "method", "seeds", "gap", "95 % interval", "federated", "sent", "device time")
@@ -83,7 +84,7 @@ def as_latex(benchmarks: Sequence[Benchmark]) -> str:
         body = [" & ".join(map(latex, cells(line))) + r" \\" for line in benchmark.lines]
         parts += [
             r"\begin{table}\centering\small",
-            rf"\caption{{{latex(benchmark.name)}. {latex(reference_text(benchmark))}.}}",
+            rf"\caption{{{_caption(benchmark)}}}",
             r"\begin{tabular}{rlrrrrrr}",
             r"\toprule",
             " & ".join(map(latex, _HEAD)) + r" \\",
@@ -103,8 +104,17 @@ def as_markdown(benchmarks: Sequence[Benchmark]) -> str:
         parts += [f"## {markdown(benchmark.name)}", "", markdown(reference_text(benchmark)), ""]
         parts += ["| " + " | ".join(_HEAD) + " |", "|" + " --- |" * len(_HEAD)]
         parts += ["| " + " | ".join(map(markdown, cells(n))) + " |" for n in benchmark.lines]
-        parts.append("")
+        parts += ["", *([FLOOR_NOTE, ""] if _any_below(benchmark) else [])]
     return "\n".join(parts)
+
+
+def _caption(benchmark: Benchmark) -> str:
+    below = f" {latex(FLOOR_NOTE)}" if _any_below(benchmark) else ""
+    return f"{latex(benchmark.name)}. {latex(reference_text(benchmark))}.{below}"
+
+
+def _any_below(benchmark: Benchmark) -> bool:
+    return any(line.gap.below_floor for line in benchmark.lines)
 
 
 def cells(line: Line) -> list[str]:
@@ -116,7 +126,7 @@ def cells(line: Line) -> list[str]:
         str(len(gap.seeds)),
         signed(gap.gap.mean),
         f"[{signed(interval[0])}, {signed(interval[1])}]" if interval else "none",
-        quantity(gap.federated),
+        marked(quantity(gap.federated), gap.below_floor),
         human_bytes(gap.bytes),
         human_seconds(gap.device_seconds),
     ]

@@ -10,6 +10,7 @@ from fednlp.leaderboard.board import Benchmark, Board, Line
 from fednlp.leaderboard.downloads import reference_text
 from fednlp.leaderboard.numbers import duration, half_width, rank_text, signed
 from fednlp.results.escaping import shown
+from fednlp.results.floor import FLOOR_MARK
 from fednlp.results.tables import human_bytes
 
 MOST_COLUMNS = 16  # methods side by side; the others share a column
@@ -32,6 +33,7 @@ class MatrixCell:
     rank: str
     leads: bool
     cost: Sequence[str]
+    floor: str  # a mark, or ""
 
 
 @dataclass(frozen=True)
@@ -122,4 +124,5 @@ def _cell(line: Line, whole: bool, common: Sequence[str], ranks: int) -> MatrixC
         rank_text(rank),
         rank is not None and rank.best == 1 and rank.worst < ranks,
         (human_bytes(gap.bytes), duration(gap.device_seconds)),
+        FLOOR_MARK if gap.below_floor else "",
     )

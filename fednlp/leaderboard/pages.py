@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -19,8 +19,9 @@ from fednlp.leaderboard.downloads import reference_text
 from fednlp.leaderboard.links import Links
 from fednlp.leaderboard.numbers import counted, quantity
 from fednlp.leaderboard.run_page import method_name, run_context
+from fednlp.leaderboard.submission_notes import submission_notes
 from fednlp.leaderboard.table import columns, short_rows, table_rows
-from fednlp.leaderboard.words import READING, benchmark_notes, site_notes
+from fednlp.leaderboard.words import MARKING, READING, benchmark_notes, site_notes
 from fednlp.results.escaping import shown
 from fednlp.statistics.rules import TESTS_FROM
 
@@ -43,7 +44,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals.update(reading=READING, version=version)
+        self._templates.globals.update(reading=READING, marks=MARKING, version=version)
 
     def _render(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(**values)
@@ -70,6 +71,7 @@ class Pages:
             conflicts=conflict_views(board, self.links),
             unpaired=[(self.links.run(r), _run_name(r)) for r in board.unpaired[:MOST_UNPAIRED]],
             most_problems=MOST_PROBLEMS,
+            submissions=submission_notes(self._runs.values()),
         )
 
     def benchmark(self, benchmark: Benchmark) -> str:
@@ -113,6 +115,7 @@ class Pages:
             client_high=quantity(room[1], 2),
             comparisons=_comparisons(benchmark),
             uncompared=_uncompared(benchmark),
+            submissions=submission_notes(_runs_of(benchmark)),
         )
 
     def run(self, run: BoardRun) -> str:
@@ -123,6 +126,11 @@ class Pages:
         """The centralized runs that a run is measured against, as far as they are here."""
         found = (self._runs.get(reference.id) for reference in run.result.references)
         return [reference for reference in found if reference is not None]
+
+
+def _runs_of(benchmark: Benchmark) -> Iterator[BoardRun]:
+    for line in benchmark.lines:
+        yield from (*line.runs, *line.references)
 
 
 def _fitting(render: Callable[[int], str]) -> str:

@@ -13,7 +13,9 @@ from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.links import Links, unique
 from fednlp.leaderboard.numbers import quantity, signed
 from fednlp.leaderboard.overview import task_name
+from fednlp.leaderboard.submission_notes import submission_notes
 from fednlp.results.escaping import shown
+from fednlp.results.floor import FLOOR_NOTE, marked, run_is_below
 from fednlp.results.gap import algorithm_name, client_name, partition_name
 from fednlp.results.schema import Result
 from fednlp.results.tables import human_bytes, human_seconds
@@ -52,7 +54,7 @@ def run_context(run: BoardRun, references: Sequence[BoardRun], links: Links) -> 
         "subtitle": _subtitle(run),
         "conflict": links.is_in_conflict(run),
         "known": _known(run, references),
-        "run_notes": [shown(note, 400) for note in (*result.notes[:50], *run.notes)],
+        "run_notes": _notes(run),
         "charts": run_charts(run, references),
         "score_columns": list(_scores(result)),
         "scores": _score_rows(result),
@@ -97,7 +99,8 @@ def _subtitle(run: BoardRun) -> str:
 def _known(run: BoardRun, references: Sequence[BoardRun]) -> Facts:
     result, key = run.result, run.result.primary_metric
     score = result.selected.test[key]
-    facts = [(f"{shown(key, 40)} on test, selected round", quantity(score))]
+    told = marked(quantity(score), run_is_below(result))
+    facts = [(f"{shown(key, 40)} on test, selected round", told)]
     for central in references:
         gap = central.result.selected.test.get(key)
         if gap is not None:
@@ -112,7 +115,13 @@ def _known(run: BoardRun, references: Sequence[BoardRun]) -> Facts:
         ("learning rates", f"tuned, {tuning_budget(run)}" if result.tuned else "untuned"),
         ("folder", shown(f"{run.path.name}, from {run.source}", 300)),
     ]
-    return facts
+    said = [("note of the submission", note) for _, note in submission_notes([run])]
+    return [*facts, *said]
+
+
+def _notes(run: BoardRun) -> list[str]:
+    below = [FLOOR_NOTE] if run_is_below(run.result) else []
+    return [*below, *(shown(note, 400) for note in (*run.result.notes[:50], *run.notes))]
 
 
 def _scores(result: Result) -> dict[str, dict[str, float]]:

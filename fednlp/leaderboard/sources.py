@@ -23,11 +23,13 @@ class Opened:
     """Run folders that can be read now.
 
     folders: each with the path by which it is told. told: a line about a folder as one about that.
+    note: what the submitter says of a submission.
     """
 
     source: str  # where they are, and for a submission who says to have made it
     folders: Sequence[tuple[Path, Path]]
     told: Callable[[object], str] = str
+    note: str = ""
 
 
 def places(source: Path, problems: list[str]) -> Iterator[Path]:
@@ -63,7 +65,7 @@ def opened(place: Path) -> Iterator[Opened]:
         with open_submission(place, weights=False) as submission:
             folders = [(path, place / path.name) for path in submission.folders]
             by = f" by {shown(submission.about.name, 60)}" if submission.about.name else ""
-            yield Opened(f"{place}{by}", folders, submission.told)
+            yield Opened(f"{place}{by}", folders, submission.told, submission.about.note)
         return
     alone = stands(place / "result.json")
     found = [place] if alone else [p for p in entries(place) if _has(p, "result.json")]
@@ -79,7 +81,7 @@ def distinct(sources: Sequence[Path]) -> list[Path]:
     for source in sources:
         if kind_of(source) not in ("directory", "file"):
             expected = "a run folder, a directory of run folders, or a submission"
-            raise UserError(str(source), "no such directory or file", expected)
+            raise UserError(str(source), "no such directory or file", expected, "check the path")
     return list({source.resolve(): source for source in sources}.values())
 
 

@@ -16,6 +16,7 @@ from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.links import Links
 from fednlp.leaderboard.numbers import duration, half_width, percent, quantity, rank_text, signed
 from fednlp.results.escaping import shown
+from fednlp.results.floor import FLOOR_MARK, marked, run_is_below
 from fednlp.results.gap import SHARES
 from fednlp.results.tables import human_bytes
 
@@ -119,7 +120,10 @@ def short_rows(lines: Sequence[Line], links: Links) -> list[tuple[str, str, list
     return [
         (
             line.method,
-            f"{signed(line.gap.gap.mean)} {half_width(line.gap_summary.t_interval)}".strip(),
+            marked(
+                f"{signed(line.gap.gap.mean)} {half_width(line.gap_summary.t_interval)}".strip(),
+                line.gap.below_floor,
+            ),
             [(run.result.seed, links.run(run)) for run in line.runs],
         )
         for line in lines
@@ -149,7 +153,7 @@ def _row(line: Line, x: Scale, extra: Sequence[str], links: Links) -> Row:
         Cell("Gap", text, value=gap.gap.mean),
         Cell("", intervals.interval(gap.gap.mean, half, line.style, x), "p"),
         Cell("Relative", percent(relative), value=relative),
-        Cell("Federated", quantity(gap.federated), value=gap.federated),
+        Cell("Federated", _score(gap.federated, gap.below_floor), value=gap.federated),
         Cell("Centralized", quantity(gap.centralized), value=gap.centralized),
         Cell("Last", signed(gap.last.mean), value=gap.last.mean),
         Cell("Sent", human_bytes(gap.bytes), value=gap.bytes),
@@ -169,6 +173,13 @@ def _row(line: Line, x: Scale, extra: Sequence[str], links: Links) -> Row:
     return Row(line, rank_text(placed), order, swatch(line.style), cells, seeds)
 
 
+def _score(value: float, below: bool) -> str | Markup:
+    """A federated score, marked where it is below the floor."""
+    if not below:
+        return quantity(value)
+    return Markup("{} <small class=below>{}</small>").format(quantity(value), FLOOR_MARK)
+
+
 def _seed(run: BoardRun, central: BoardRun, extra: Sequence[str], links: Links) -> SeedRow:
     """The cells of one seed, below those of its line."""
     result, reference, key = run.result, central.result, run.result.primary_metric
@@ -179,7 +190,7 @@ def _seed(run: BoardRun, central: BoardRun, extra: Sequence[str], links: Links) 
         Cell("Gap", signed(gap)),
         Cell("", "", "p"),
         Cell("Relative", percent(gap / scale if scale > 0 else None)),
-        Cell("Federated", quantity(result.selected.test[key])),
+        Cell("Federated", _score(result.selected.test[key], run_is_below(result))),
         Cell("Centralized", quantity(reference.selected.test[key]), link=links.run(central)),
         Cell("Last", signed(last)),
         Cell("Sent", human_bytes(result.costs.bytes_up + result.costs.bytes_down)),

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fednlp.leaderboard.board import Benchmark, Board
+from fednlp.leaderboard.charts import MARKS
 from fednlp.results.escaping import shown
+from fednlp.results.floor import FLOOR_NOTE
 from fednlp.results.tuning import search_notes
 from fednlp.statistics.rules import TESTS_FROM
 
 READING = (
     "The gap is centralized minus federated on test, paired by seed: positive means that the "
     "federated run is worse. It is of the round that validation selected."
+)
+
+MARKING = (
+    f"Up to {MARKS} points of a line each have a mark; on a longer line marks stand at equal "
+    "distances, and there are points between them. A round that was not validated is no point of a "
+    "validation curve."
 )
 
 
@@ -49,6 +57,8 @@ def _of_lines(benchmarks: Iterable[Benchmark]) -> list[str]:
         notes.append(f"{which} lines are untuned: their learning rates were not searched for.")
     if len({line.tuning for line in lines if line.gap.tuned}) > 1:
         notes.append("Methods were tuned with different budgets, so more than the method differs.")
+    if any(line.gap.below_floor for line in lines):
+        notes.append(FLOOR_NOTE)
     if any(line.disputed for line in lines):
         notes.append(
             "Where a reference is in conflict, a run is measured against the entry that came with "

@@ -17,6 +17,7 @@ from fednlp.errors import UserError
 from partitioners.files import advice
 from tasks.plain_files import read_plain
 
+NO_FILE = "no such file"
 START_AGAIN = "delete the run folder and run again"
 UPDATE = "update this program, or " + START_AGAIN
 
@@ -90,7 +91,7 @@ def not_read(path: Path, error: OSError) -> UserError:
     Only what is missing, or another thing than a file, is a reason to begin the run again.
     """
     if isinstance(error, FileNotFoundError):
-        return UserError(str(path), "no such file", fix=START_AGAIN)
+        return UserError(str(path), NO_FILE, fix=START_AGAIN)
     fix = "try again"  # a disk or a network that answers no more, too many open files
     if error.errno in (errno.EACCES, errno.EPERM):
         fix = "make it readable"

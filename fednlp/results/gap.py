@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from fednlp.results.files import START_AGAIN
+from fednlp.results.floor import ROUNDING, is_below
 from fednlp.results.reading import FinishedRun
 from fednlp.statistics.summary import t_interval
 from fednlp.statistics.values import all_equal
 from partitioners import PARTITIONERS
 
 SHARES = (0.90, 0.95, 0.99)
-ROUNDING = 1e-12  # of a metric
 Pair = tuple[FinishedRun, FinishedRun]  # federated, its reference
 SEED_KEYS = ("seed", "initial_weights", "frozen_weights")
 SHARED = (  # of the identities of a run and its reference: one data set, one start
@@ -108,10 +108,16 @@ class Gap:
         run = f"{self.rounds} rounds of {self.cohort}"
         return f"{data}, {self.sizes} examples, {self.model}, {split}, {run}"
 
+    @property
+    def below_floor(self) -> bool:
+        """Whether the method is no better on test than the trivial baseline."""
+        return is_below(self.federated, self.floor)
+
     def as_row(self) -> dict[str, Any]:
         """Flat plain data, for CSV and JSON."""
         row = {k: v for k, v in vars(self).items() if isinstance(v, str | int | float | None)}
         row["seeds"] = " ".join(map(str, self.seeds))
+        row["above_floor"] = not self.below_floor
         for name in ("gap", "last", "relative"):
             estimate = getattr(self, name)
             row[name] = estimate.mean if estimate else None

@@ -178,7 +178,8 @@ def load_runs(directory: Path, problems: list[str] | None = None) -> list[Finish
         UserError: there is no such directory.
     """
     if kind_of(directory) != "directory":
-        raise UserError(str(directory), "no such directory", "a directory of run folders")
+        expected = "a directory of run folders"
+        raise UserError(str(directory), "no such directory", expected, "check the path")
     return list(_each(directory, problems if problems is not None else []))
 
 

@@ -131,7 +131,9 @@ class RunFolder:
                     break
                 time.sleep(0.05)
             found = f"is held by process {' '.join(holder.split()) or 'unknown'}"
-            raise UserError(str(self.path), found, fix="wait for it, or stop it") from None
+            raise UserError(
+                str(self.path), found, fix="wait until it ends, or stop it; then again"
+            ) from None
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         with _told(self.path / "lock"):
             os.ftruncate(lock, 0)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fednlp.results import comparison_tables
 from fednlp.results.escaping import csv_table, markdown, plain_row
+from fednlp.results.floor import FLOOR_NOTE, marked
 from fednlp.results.gap import Gap
 from fednlp.results.method_comparison import contests
 from fednlp.results.tuning import search_notes
@@ -51,7 +52,7 @@ def cells(gap: Gap) -> list[str]:
     return [
         gap.method,
         str(len(gap.seeds)),
-        f"{gap.federated:.3f}",
+        marked(f"{gap.federated:.3f}", gap.below_floor),
         str(gap.gap),
         f"{gap.relative.mean:+.0%}" if gap.relative else "-",
         f"{gap.last.mean:+.3f}",
@@ -98,6 +99,8 @@ def text(gaps: list[Gap], form: str) -> str:
         head = markdown(gap.benchmark, LONGEST), markdown(reference(gap), LONGEST)
         method, *numbers = cells(gap)
         lines.append("| " + " | ".join(["; ".join(head), markdown(method), *numbers]) + " |")
+    if any(gap.below_floor for gap in gaps):
+        lines += ["", FLOOR_NOTE]
     compared = comparison_tables.worth_comparing(found)
     second = f"\n{comparison_tables.as_markdown(compared)}" if compared else ""
     return "\n".join(lines) + "\n" + second
@@ -175,6 +178,8 @@ def footnotes(gaps: list[Gap]) -> list[str]:
     ]
     for shared in sorted({g.benchmark for g in gaps if g.centralized <= g.floor}):
         notes.append(f"{shared}: centralized does not beat the floor, so its gap means nothing.")
+    if any(g.below_floor for g in gaps):
+        notes.append(FLOOR_NOTE)
     for shared, left in sorted({(g.benchmark, g.unassigned) for g in gaps if g.unassigned}):
         notes.append(
             f"{shared}: {left} test examples are like no client's data and in no client's share; "

@@ -38,8 +38,10 @@ def with_tuning(result: Result, tuning: Tuning) -> Result:
 def search_notes(gaps: Iterable[Gap]) -> list[str]:
     """The budgets behind the tuned lines of a table, and choices that a wider search may move."""
     budgets: dict[str, None] = {}
-    edges: dict[str, dict[str, None]] = {}
+    edges: dict[str, dict[str, dict[str, None]]] = {}  # benchmark -> whose -> settings
+    benchmarks = set()
     for gap in gaps:
+        benchmarks.add(gap.benchmark)
         for federated, reference in gap.pairs if gap.tuned else ():
             own, central = federated.result.tuning, reference.result.tuning
             if own is None or central is None:
@@ -51,8 +53,11 @@ def search_notes(gaps: Iterable[Gap]) -> list[str]:
             for whose, tuning in ((gap.method, own), ("the reference", central)):
                 for key in tuning.edges:
                     value = tuning.trials[tuning.chosen].values[key]
-                    edges.setdefault(gap.benchmark, {})[f"{whose} {key} {value}"] = None
+                    here = edges.setdefault(gap.benchmark, {}).setdefault(whose, {})
+                    here[f"{key} {value}"] = None
     notes = [f"Tuned on validation: {budget}." for budget in budgets]
     for benchmark, chosen in edges.items():
-        notes.append(f"At the edge of what was tried ({benchmark}): {', '.join(chosen)}.")
+        where = f" ({benchmark})" if len(benchmarks) > 1 else ""
+        told = "; ".join(f"{whose}, {', '.join(settings)}" for whose, settings in chosen.items())
+        notes.append(f"At the edge of what was tried{where}: {told}.")
     return notes

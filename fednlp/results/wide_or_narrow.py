@@ -25,7 +25,7 @@ def wide_or_narrow(
         for name, *values in rows:
             lines = [f" {n}: {v}" for n, v in zip(columns[1:], values, strict=True)]
             parts.append(Text("\n".join([f"\n{name}", *lines])))
-        return parts
+        return [*parts, Text("")]  # as below a table, whatever comes next
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(columns):
         table.add_column(name, justify="right" if number else "left", overflow="fold")

@@ -22,6 +22,8 @@ from tasks.plain_files import plain
 _END, _END64 = 22, 56  # bytes of the record at the end, and of its successor for large files
 _POINTER64 = 20  # bytes of what leads to the latter
 _ENTRY = 30  # bytes of what stands before each file, without its name
+LEAVE = "get it again, or leave it out"
+PACKED = "pack fewer runs, or without weights"
 _PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 BROKEN = (  # what zipfile and zlib raise on bytes that are no zip file
     *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError),
@@ -44,12 +46,13 @@ def opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]
             archive = stack.enter_context(zipfile.ZipFile(stream))
             entries = archive.infolist()
         except FileNotFoundError:
-            raise UserError(str(path), "no such file", "a submission") from None
+            raise UserError(str(path), "no such file", "a submission", "check the path") from None
         except BROKEN as error:
             if is_user_error(error):
                 raise
             if isinstance(error, OSError) and error.filename is not None:
-                raise UserError(str(path), f"cannot be read ({error.strerror})") from None
+                found = f"cannot be read ({error.strerror})"
+                raise UserError(str(path), found, fix="make it readable, or leave it out") from None
             raise broken(path, error) from None
         _check(path, entries, begin)
         yield archive, entries
@@ -63,7 +66,7 @@ def broken(path: Path, error: Exception) -> UserError:
 
 def refused(path: Path, name: str, found: str, expected: str = "") -> UserError:
     """The one line for an entry that may not be there."""
-    return UserError(f"{path}: {shown(name, 100)!r}", found, expected)
+    return UserError(f"{path}: {shown(name, 100)!r}", found, expected, LEAVE)
 
 
 def _directory(path: Path, stream: IO[bytes]) -> int:
@@ -76,7 +79,7 @@ def _directory(path: Path, stream: IO[bytes]) -> int:
     tail = stream.read()
     end = tail[-_END:]
     if len(end) < _END or end[:4] != b"PK\5\6" or end[-2:] != b"\0\0":
-        raise UserError(str(path), "is no zip file, or is cut off", "a submission")
+        raise UserError(str(path), "is no zip file, or is cut off", "a submission", LEAVE)
     length, begin = struct.unpack("<II", end[12:20])
     rest = _END
     pointer = tail[-_END - _POINTER64 : -_END]
@@ -85,20 +88,21 @@ def _directory(path: Path, stream: IO[bytes]) -> int:
         end64 = tail[-rest : -_END - _POINTER64]
         place = struct.unpack("<Q", pointer[8:16])[0]
         if len(end64) < _END64 or end64[:4] != b"PK\6\6" or place != size - rest:
-            raise UserError(str(path), "is no zip file, or is cut off", "a submission")
+            raise UserError(str(path), "is no zip file, or is cut off", "a submission", LEAVE)
         length, begin = struct.unpack("<QQ", end64[40:56])
     if length > layout.DIRECTORY_BYTES:
         found = f"its table of contents takes {length:,} bytes"
-        raise UserError(str(path), found, f"at most {layout.DIRECTORY_BYTES:,}")
+        raise UserError(str(path), found, f"at most {layout.DIRECTORY_BYTES:,}", PACKED)
     if begin + length + rest != size:
-        raise UserError(str(path), "its table of contents is not where it says", "a submission")
+        found = "its table of contents is not where it says"
+        raise UserError(str(path), found, "a submission", LEAVE)
     return int(begin)
 
 
 def _check(path: Path, entries: list[zipfile.ZipInfo], begin: int) -> None:
     if len(entries) > layout.MOST_FILES:
         found = f"holds {len(entries):,} files"
-        raise UserError(str(path), found, f"at most {layout.MOST_FILES:,}")
+        raise UserError(str(path), found, f"at most {layout.MOST_FILES:,}", PACKED)
     seen: dict[str, str] = {}
     for entry in entries:
         problem = _name_problem(entry) or _kind_problem(entry) or _size_problem(entry)
@@ -112,7 +116,8 @@ def _check(path: Path, entries: list[zipfile.ZipInfo], begin: int) -> None:
         seen[entry.filename.casefold()] = entry.filename
     total = sum(e.file_size for e in entries if not layout.is_state(e.filename))
     if total > layout.TOTAL:
-        raise UserError(str(path), f"unpacks to {total:,} bytes", f"at most {layout.TOTAL:,}")
+        found = f"unpacks to {total:,} bytes"
+        raise UserError(str(path), found, f"at most {layout.TOTAL:,}", PACKED)
     _require_apart(path, entries, begin)
 
 

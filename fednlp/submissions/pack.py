@@ -74,7 +74,7 @@ def pack(
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
         problem = first["msg"].lower().removeprefix("value error, ")
-        raise UserError(f"--{key}", problem) from None
+        raise UserError(f"--{key}", problem, fix="shorten it, on one line") from None
     _write(out, contents, (about.model_dump_json(indent=1) + "\n").encode())
     return sorted(folders)
 
@@ -87,7 +87,8 @@ def _with_references(path: Path) -> Iterator[Evidence]:
     found = [place for r in wanted if (place := find_run(path.parent, r.id, r.folder)) is not None]
     if wanted and not found:
         missing = f"its centralized reference {wanted[0].folder} is not beside it"
-        raise UserError(str(path), missing, "both in one directory")
+        fix = "move it there, or run the configuration again"
+        raise UserError(str(path), missing, "both in one directory", fix)
     yield from map(_whole, found)
 
 

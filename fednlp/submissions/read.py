@@ -18,7 +18,7 @@ from fednlp.results.files import not_written, parse_json
 from fednlp.results.reading import FinishedRun, load_run
 from fednlp.shown import shown
 from fednlp.submissions import layout
-from fednlp.submissions.archive import BROKEN, broken, opened, refused
+from fednlp.submissions.archive import BROKEN, LEAVE, broken, opened, refused
 from fednlp.submissions.layout import ABOUT, About, Facts
 
 _CHUNK = 2**20  # bytes
@@ -88,11 +88,11 @@ def _about(path: Path, archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo])
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = shown(".".join(str(part) for part in first["loc"]), 80)
-        raise UserError(f"{path}: {ABOUT}: {key}", first["msg"].lower()) from None
+        raise UserError(f"{path}: {ABOUT}: {key}", first["msg"].lower(), fix=LEAVE) from None
     except UserError:
         raise
     except BROKEN as error:
-        raise UserError(f"{path}: {ABOUT}", f"not readable ({shown(error)})") from None
+        raise UserError(f"{path}: {ABOUT}", f"not readable ({shown(error)})", fix=LEAVE) from None
     for name in sorted(set(about.files) ^ (set(names) - {ABOUT})):
         missing = name not in names
         raise refused(path, name, "is missing" if missing else f"is not named in {ABOUT}")
@@ -100,7 +100,8 @@ def _about(path: Path, archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo])
         if facts.bytes != names[name].file_size:
             raise refused(path, name, f"has not the size that {ABOUT} says")
     if sorted({name.partition("/")[0] for name in about.files}) != sorted(about.runs):
-        raise UserError(f"{path}: {ABOUT}: runs", "does not name the folders that are there")
+        found = "does not name the folders that are there"
+        raise UserError(f"{path}: {ABOUT}: runs", found, fix=LEAVE)
     return about
 
 

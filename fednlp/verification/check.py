@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from fednlp.errors import one_line
+from fednlp.errors import UserError, one_line
+from fednlp.results.files import NO_FILE
 from fednlp.shown import shown
 
 Outcome = Literal["passed", "within tolerance", "failed", "not possible"]
@@ -63,7 +64,15 @@ def checked(name: str, work: Callable[[], str]) -> Check:
         return Check(name, "failed", shown(found, 600))
     except Exception as error:
         line = one_line(error) or f"cannot be read ({type(error).__name__}: {error})"
-        return Check(name, "failed", shown(line, 600))
+        return Check(name, "failed", shown(_missing(error) or line, 600))
+
+
+def _missing(error: Exception) -> str:
+    """That a file is missing, in the words of the check of all files; "" for another error."""
+    file = error.filename if isinstance(error, FileNotFoundError) else None
+    if isinstance(error, UserError) and error.found == NO_FILE:
+        file = error.where
+    return f"{file} is missing" if isinstance(file, str) else ""
 
 
 def require_equal(what: str, told: Any, found: Any) -> None:

@@ -130,9 +130,11 @@ def finished_run(path: Path) -> FinishedRun:
 def require_finished(path: Path) -> None:
     """Raises UserError unless it is the folder of a finished run, whole or not."""
     if kind_of(path) != "directory":
-        raise UserError(str(path), "no such directory or file", "a run folder or a submission")
+        expected = "a run folder or a submission"
+        raise UserError(str(path), "no such directory or file", expected, "check the path")
     if not files.stands(path / "identity.json"):
-        raise UserError(str(path), "is no run folder", "the folder of one run")
+        expected, fix = "the folder of one run", "name one that `run` or `suite` has made"
+        raise UserError(str(path), "is no run folder", expected, fix)
     if not files.stands(path / "result.json"):
         raise UserError(str(path), "holds no finished run", fix="finish it first")
 

@@ -8,7 +8,7 @@ from fednlp.results.gap import SHARED
 from fednlp.verification.check import Check, NotPossible, Wrong, require_equal
 from fednlp.verification.costs import sampler_of
 from fednlp.verification.evidence import Evidence, find_run, finished_run
-from fednlp.verification.search import require_equal_searches
+from fednlp.verification.search import compared_searches
 
 
 def pair(evidence: Evidence, record_checks: Callable[[Evidence], list[Check]]) -> str:
@@ -32,10 +32,12 @@ def pair(evidence: Evidence, record_checks: Callable[[Evidence], list[Check]]) -
             if check.failed:
                 raise Wrong(f"{path.name}: {check.name}: {check.detail}")
         _require_comparable(evidence, central)
+        searches = compared_searches(result, central.result)
         key = result.primary_metric
         scores = central.result.selected.test[key], result.selected.test[key]
         told.append(
-            f"{scores[0] - scores[1]:+.4f} ({reference.budget}: {scores[0]:.4f} - {scores[1]:.4f})"
+            f"{scores[0] - scores[1]:+.4f} "
+            f"({reference.budget}: {scores[0]:.4f} - {scores[1]:.4f}{searches})"
         )
     if not told:
         raise NotPossible(f"its reference {result.references[0].folder} is not beside it")
@@ -46,7 +48,6 @@ def _require_comparable(federated: Evidence, central: Evidence) -> None:
     for key in SHARED:
         if federated.content.get(key) != central.content.get(key):
             raise Wrong(f"the reference has another {key}")
-    require_equal_searches(federated.result, central.result)
     require_equal("the floor of the reference", central.result.floor, federated.result.floor)
     tests = federated.predictions["content_sha256"]
     if central.predictions["content_sha256"] != tests:

@@ -35,14 +35,21 @@ def search(evidence: Evidence) -> str:
     return f"{tuning.budget}{own}"
 
 
-def require_equal_searches(run: Result, reference: Result) -> None:
-    """Raises Wrong unless a run and its reference were searched with one budget, or neither was."""
+def compared_searches(run: Result, reference: Result) -> str:
+    """What is to be said of the searches of a run and its reference.
+
+    One of a suite without a search and one of a suite with it may meet in a directory: their gap
+    counts as untuned in every table, so that nobody gains by leaving out one of two searches.
+
+    Raises:
+        Wrong: both were searched for, with different budgets.
+    """
     own, central = run.tuning, reference.tuning
+    if own is None and central is None:
+        return ""
     if own is None or central is None:
-        if own is not central:
-            which, other = ("run", "reference") if own else ("reference", "run")
-            raise Wrong(f"settings of the {which} were searched for, those of the {other} were not")
-        return
+        which, other = ("run", "reference") if own else ("reference", "run")
+        return f", untuned: settings of the {which} were searched for, those of the {other} not"
     for what, ours, theirs in (
         ("trials", len(own.trials), len(central.trials)),
         ("rounds of a trial", own.rounds, central.rounds),
@@ -50,6 +57,7 @@ def require_equal_searches(run: Result, reference: Result) -> None:
     ):
         if ours != theirs:
             raise Wrong(f"{what}: {ours} for the run, but {theirs} for the reference")
+    return ""
 
 
 def _sound(tuning: Tuning) -> None:

@@ -31,16 +31,17 @@ _VERDICTS = {
 
 
 def report_table(report: Report) -> Table:
-    """One line per check."""
+    """One line per check; a cause that stops several is told once, by the first of them."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("check", "outcome", "detail"):
         table.add_column(name, overflow="fold")
-    before = ""
+    first: dict[str, str] = {}  # cause -> the check that tells it
     for check in report.every:
-        reason = check.detail if check.outcome == "not possible" else ""
-        again, before = bool(reason) and reason == before, reason or before
+        detail = check.detail
+        if not check.holds and detail and first.setdefault(detail, check.name) != check.name:
+            detail = f"as {first[detail]}"
         outcome = Text(check.outcome, style=_STYLES[check.outcome])
-        table.add_row(Text(check.name), outcome, Text("as above" if again else check.detail))
+        table.add_row(Text(check.name), outcome, Text(detail))
     return table
 
 

@@ -62,6 +62,11 @@ def cache(tmp_path_factory):
             ["| h5, 250 clients |", "| csv, 2 clients |", "| leaf, 2 clients |"],
             marks=pytest.mark.long,
         ),
+        pytest.param(
+            "suite_jobs",
+            ["| two jobs | 2 x 1 process x 1; 1 |", "| one job, one worker | 1 process x"],
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_benchmark_prints_its_table(name, rows, cache):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
 import yaml
 from harness import command
+from rich.console import Console
 
+from fednlp.jobs.dry_run import dry_run
 from fednlp.jobs.job import Wanted, plan_jobs
 from fednlp.jobs.rates import Rates
+from fednlp.jobs.whole import WholeSuite
 from fednlp.results.reading import load_runs
 from fednlp.results.run_folder import RunFolder
 from fednlp.runs import run_pair
-from fednlp.suite import load_suite
+from fednlp.suite import load_suite, read_suite
 
 
 @pytest.fixture
@@ -140,3 +144,20 @@ def test_what_cannot_be_planned_is_told(suite_file, tmp_path):
     path = suite_file(matrix={"partition.clients": [97, 98]})
     answer = command("suite", path, "--dry-run", "--out", tmp_path / "runs")
     assert answer.code == 2 and len(answer.err.splitlines()) == 2 and "time" not in answer.out
+
+
+def test_names_of_any_length_and_kind_leave_the_columns_whole(suite_file, tmp_path):
+    names = ["word " * 60, "x" * 300, "two\nlines \x1b[31m"]
+    axis = {name: {"rounds": rounds} for rounds, name in enumerate(names, start=1)}
+    whole = WholeSuite(read_suite(suite_file(matrix={"axis": axis}), []))
+    told, problems = dry_run(whole, tmp_path / "runs", 1, 2e10)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(*told)
+    text = console.file.getvalue()
+    assert not problems and "\x1b" not in text and max(map(len, text.splitlines())) <= 80
+    numbers = r" +[\d,]+ +[\d,]+ +[\d,]+ +[\d.]+ k?M?B +\d+ s *$"  # of every job and of all
+    assert len(re.findall(numbers, text, re.M)) == 7, text
+    column = re.search(r"^ run +(?=state)", text, re.M)[0]
+    cells = "".join(line[: len(column)].strip() for line in text.splitlines())
+    assert cells.count("seed0") + cells.count("seed 0") == 6 and r"two\nlines" in cells
+    assert len(text.splitlines()) < 60

@@ -19,9 +19,11 @@ from fednlp.leaderboard.build import board_of, build
 from fednlp.leaderboard.cache import NAME
 from fednlp.leaderboard.digest import BoardRun, folder_key, read_digest
 from fednlp.leaderboard.site import MARKER
+from fednlp.results import tables
+from fednlp.results.floor import FLOOR_MARK, FLOOR_NOTE
 from fednlp.results.gap import gaps
 from fednlp.results.reading import load_runs
-from fednlp.results.schema import Trial, Tuning
+from fednlp.results.schema import Result, Trial, Tuning
 
 BASE = Made(rounds=5)
 EVIL = '=cmd|"/../../<script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}</title>'
@@ -194,6 +196,31 @@ def test_a_page_with_no_room_tells_the_rest_in_short(runs, tmp_path, monkeypatch
         assert all(f"run/{run.result.id[:24]}.html" in told for run in last.runs)
 
 
+def test_a_score_that_does_not_beat_the_floor_is_marked_everywhere(runs, tmp_path):
+    for folder in (f for f in runs.iterdir() if "topics-FedProx" in f.name):
+        score = Result.model_validate_json((folder / "result.json").read_text()).selected
+        _forged(folder, selected=score.model_copy(update={"test": score.test | {"accuracy": 0.2}}))
+    built = build([runs], tmp_path / "site")
+    (line,) = [line for line in built.board.lines if line.gap.below_floor]
+    assert (line.gap.federated, line.gap.floor, line.algorithm) == (0.2, 0.2, "FedProx")
+    files = [p for p in (tmp_path / "site").rglob("*.*") if p.suffix in (".html", ".md", ".tex")]
+    site = {p.relative_to(tmp_path / "site").as_posix(): p.read_text() for p in files}
+    marked = {name for name, text in site.items() if FLOOR_MARK in text}
+    (key,) = [b.key for b in built.board.benchmarks if line in b.lines]
+    assert marked == {
+        "index.html", f"benchmark/{key}.html", *(f"run/{r.result.id[:24]}.html" for r in line.runs),
+        *(f"data/{name}.{form}" for name in ("all", key) for form in ("md", "tex")),
+    }  # fmt: skip
+    assert all(FLOOR_NOTE in site[name] for name in marked)
+    assert site[f"benchmark/{key}.html"].count(f">{FLOOR_MARK}<") == 3  # the line and its two seeds
+    rows = csv.DictReader(io.StringIO((tmp_path / "site/data/all.csv").read_text()))
+    assert [r["above_floor"] for r in rows].count("False") == 1
+    for answer in (command("leaderboard", runs), command("gap", runs)):
+        assert answer.out.count(f"0.200, {FLOOR_MARK}") == 1 and FLOOR_NOTE in answer.out
+    marked_down = tables.text(gaps(load_runs(runs)), "markdown")
+    assert marked_down.count(FLOOR_MARK) == 1 and FLOOR_NOTE in marked_down
+
+
 def _tuning():
     trials = [Trial(values={"client.lr": 10.0**-n}, validation=0.5) for n in (2, 3)]
     return Tuning(seeds=[100], rounds=3, trials=trials, chosen=0, edges=["client.lr"], tied=0)
@@ -207,7 +234,11 @@ def test_the_budget_of_a_search_is_told(runs, tmp_path):
     assert {line.tuning for line in built.board.lines} == {f"tuned, {budget}"}
     page = (tmp_path / f"site/benchmark/{built.board.benchmarks[0].key}.html").read_text()
     assert f"Tuned on validation: every method and the reference in {budget}." in page
-    assert "At the edge of what was tried" in page
+    # the page is of one benchmark: its description is not told again
+    assert "At the edge of what was tried: FedAvg [adamw 0.001], client.lr 0.01; " in page
+    notes = tables.footnotes([line.gap for line in built.board.lines])
+    edges = [note for note in notes if "At the edge" in note]
+    assert len(edges) == 2 and all("topics" in e or "events" in e for e in edges)
     assert f"tuned, {budget}" in (tmp_path / "site/index.html").read_text()
 
 
@@ -335,6 +366,21 @@ def test_a_place_that_is_not_ours_is_one_line(runs, tmp_path):
     assert [p.name for p in (tmp_path / "home").iterdir()] == ["letter.txt"]
 
 
+def test_a_name_of_several_lines_is_one_line_of_every_download(tmp_path):
+    names = dict.fromkeys(("data", "model", "method"), "one\n| two |\r\nthree\x1b[2J\u2028& four")
+    write_pair(tmp_path / "runs", replace(BASE, names=names))
+    build([tmp_path / "runs"], tmp_path / "site")
+    texts = {
+        form: (tmp_path / f"site/data/all.{form}").read_text() for form in ("csv", "md", "tex")
+    }
+    assert [len(texts[form].splitlines()) for form in ("csv", "md", "tex")] == [2, 7, 11]
+    assert not any(c in text for text in texts.values() for c in "\x1b\r\u2028")
+    cells = [re.split(r"(?<!\\)\|", row) for row in texts["md"].splitlines() if row[:1] == "|"]
+    assert {len(row) for row in cells} == {10}
+    answer = command("leaderboard", tmp_path / "runs")
+    assert "\x1b" not in answer.out and len(answer.out.splitlines()) < 20
+
+
 # the terminal -----------------------------------------------------------------------------------
 
 
@@ -365,8 +411,6 @@ def test_a_real_run_is_made_again_from_its_page(small_data, tmp_path):
 
 def _forged(path, **changes):
     """The folder with another result, its checksum made again."""
-    from fednlp.results.schema import Result
-
     file = path / "result.json"
     result = Result.model_validate_json(file.read_text())
     file.write_bytes(result.model_copy(update=changes).as_json())

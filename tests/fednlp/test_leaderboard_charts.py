@@ -12,6 +12,7 @@ from fednlp.leaderboard.charts import (
     BOTTOM,
     HEIGHT,
     LEFT,
+    MARKS,
     POINTS,
     RIGHT,
     TOP,
@@ -98,3 +99,12 @@ def test_an_interval_is_drawn_to_scale():
     assert 'class="line" d=""' in str(interval(0.5, None, 0, x))
     quantiles = [0.0, 0.1, 0.15, 0.25, 0.5, 0.75, 0.85, 0.9, 1.0]
     assert f'x="{x(0.25):.1f}"' in str(box(quantiles, 0, x))
+
+
+@pytest.mark.parametrize(("points", "marks"), [(1, 1), (8, 8), (12, 12), (13, 6), (300, 11)])
+def test_every_point_of_a_short_line_has_its_mark(points, marks):
+    series = Series("a", "a", 0, range(1, points + 1), [0.5] * points)
+    drawn_marks = re.search(r'class="mark" d="([^"]*)"', str(Chart("t", "x", "y", [series]).svg()))[
+        1
+    ]
+    assert drawn_marks.count("M") == marks <= MARKS

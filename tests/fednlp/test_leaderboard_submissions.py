@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
 import shutil
@@ -403,3 +404,23 @@ def test_the_table_says_whose_run_each_seed_is(runs, tmp_path):
     assert page.count("0.zip, 1.zip") >= 2 and page.count(">0.zip</td>") == 2
     rows = json.loads((tmp_path / "site/data/all.json").read_text())["lines"]
     assert {row["sources"] for row in rows} == {f"{parts[0]}; {parts[1]}"}
+
+
+def test_the_note_of_a_submission_is_text_where_its_runs_are(runs, tmp_path):
+    entry, site = zipped(tmp_path / "entry.zip", of(runs, "-s0-")), tmp_path / "site"
+    with zipfile.ZipFile(entry) as archived:
+        files = {name: archived.read(name) for name in archived.namelist()}
+    about = json.loads(files.pop("submission.json"))
+    for note in ("made on <b>two</b> cores & a fan", "another note"):
+        archive(entry, files, about=about | {"note": note})
+        build([entry, runs], site)
+        here = {
+            p.relative_to(site).as_posix()
+            for p in site.rglob("*.html")
+            if note[:8] in p.read_text()
+        }
+        ids = {json.loads(files[name])["id"] for name in files if name.endswith("/result.json")}
+        (benchmark,) = (site / "benchmark").glob("*.html")
+        pages = {"index.html", f"benchmark/{benchmark.name}", *(f"run/{i[:24]}.html" for i in ids)}
+        assert here == pages and len(ids) == 3  # not the runs of other places
+        assert html.escape(note) in benchmark.read_text() and "<b>two" not in benchmark.read_text()

@@ -125,6 +125,7 @@ def test_a_narrow_terminal_has_paragraphs():
     found = [contest(benchmark(FedAvg=AVG, FedProx=PROX))]
     shown = text_of(comparison_tables.terminal(found, width=60))
     assert "\nFedAvg [sgd 0.1]\n seeds: 6\n" in shown and " rank: 2\n" in shown
+    assert "\n\n- FedProx" in shown  # the pairs stand apart from the last paragraph
 
 
 def test_many_pairs_are_told_in_short():

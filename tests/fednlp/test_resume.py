@@ -331,7 +331,8 @@ def test_another_environment_needs_a_word(small_data, tmp_path):
     (folder,) = (p.parent for p in out.glob("*/result.json"))
     (folder / "result.json").unlink()
     (known,) = json.loads((folder / "environment.json").read_text())
-    other = {**known, "threads": 7, "together": 4}
+    assert known["tokens_per_batch"] == 8192  # told, and no reason to refuse
+    other = {**known, "threads": 7, "together": 4, "tokens_per_batch": 64}
     (folder / "environment.json").write_text(json.dumps([other]))
     message = command("run", config, "--out", out).one_line()
     assert "threads 7 -> 1, together 4 -> 1" in message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import zipfile
@@ -22,6 +23,7 @@ from run_tampering import (
     renew,
 )
 
+import fednlp
 from fednlp.errors import UserError
 from fednlp.results.gap import gaps
 from fednlp.results.reading import load_runs
@@ -198,3 +200,18 @@ def test_runs_of_one_id_with_other_numbers_are_a_conflict(made, tmp_path):
     renew(folder)
     (conflict,) = found()
     assert conflict.environments[1][0]["processor"] == "another"
+
+
+def test_every_error_about_entries_says_what_to_do():
+    package = Path(fednlp.__file__).parent
+    files = [p for name in ("submissions", "leaderboard") for p in (package / name).glob("*.py")]
+    others = ("commands/results.py", "results/reading.py", "verification/evidence.py")
+    silent, calls = [], 0
+    for path in [*files, *(package / name for name in others)]:
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "UserError":
+                calls += 1
+                fix = [*call.args[3:], *(word.value for word in call.keywords if word.arg == "fix")]
+                if not fix or ast.unparse(fix[0]) == "''":
+                    silent.append(f"{path.name}:{call.lineno}: {ast.unparse(call)}")
+    assert not silent and calls > 30

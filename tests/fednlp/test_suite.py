@@ -7,6 +7,8 @@ import yaml
 from harness import command, written
 
 from fednlp.errors import UserError
+from fednlp.jobs.job import Wanted, plan_jobs
+from fednlp.results.run_folder import RunFolder
 from fednlp.suite import load_suite, read_suite
 
 
@@ -156,3 +158,21 @@ def test_what_would_be_run_under_two_names(changes, overrides, words, small_data
     with pytest.raises(UserError) as error:
         read_suite(path, overrides)
     assert words in str(error.value)
+
+
+def test_a_reference_that_another_suite_is_making_is_told_once(suite_file, tmp_path):
+    path, out = (
+        suite_file(seeds=[0], matrix={"algorithm": ["fedavg", "fedavgm", "fedadam"]}),
+        tmp_path,
+    )
+    wanted = [Wanted(run.label, run.config) for run in load_suite(path, [])]
+    (reference,) = [job for job in plan_jobs(wanted, out).jobs if job.kind == "centralized"]
+    with RunFolder(out / reference.path.name):
+        answer = command("suite", path, "--out", out)
+    assert answer.code == 2
+    told = [line for line in answer.err.splitlines() if "is held by process" in line]
+    assert len(told) == 2, answer.err  # when it is found, and below the table
+    assert told[0].startswith(
+        "error: algorithm fedavg / seed 0, centralized (and 3 that need it): "
+    )
+    assert "(algorithm fedavg / seed 0 and 2 more)" in told[1]

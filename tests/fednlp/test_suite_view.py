@@ -61,8 +61,7 @@ def test_without_a_terminal_a_line_for_each_end_and_now_and_then(monkeypatch, ca
         view.say(jobs[0], "one by one")
         view.end(jobs[0], "accuracy 0.500 on test")
         view.begin(jobs[1])
-        view.fail(jobs[1], "no room")
-        view.fail(jobs[2], "no room")
+        view.fail(jobs[1], "no room", [jobs[2]])
     lines = console.file.getvalue().splitlines()
     assert [line for line in lines if line.startswith("[")] == [
         "[1/3] run 0: accuracy 0.500 on test, 3 min 19 s"
@@ -72,7 +71,7 @@ def test_without_a_terminal_a_line_for_each_end_and_now_and_then(monkeypatch, ca
         len(regular) == 3 and "run 0, round 3/10, validation 0.060, 2 min 20 s left" in regular[0]
     )
     assert "run 0: one by one" in lines and len(lines) == 5
-    assert capsys.readouterr().err == "error: run 1: no room\nerror: run 2: no room\n"
+    assert capsys.readouterr().err == "error: run 1 (and 1 that need it): no room\n"
 
 
 def test_on_a_terminal_it_is_live_and_leaves_the_lines(monkeypatch):

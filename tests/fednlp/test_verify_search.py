@@ -7,7 +7,8 @@ from harness import run_both
 from run_tampering import centralized_folder, copied_runs, edit, failures, renew, report_of
 
 from fednlp.results import files
-from fednlp.results.reading import load_run
+from fednlp.results.gap import gaps
+from fednlp.results.reading import load_run, load_runs
 from fednlp.results.schema import Trial, Tuning
 from fednlp.results.tuning import UNTUNED, tuning_note, with_tuning
 
@@ -111,14 +112,23 @@ def untold(folder):
     renew(folder)
 
 
-def test_a_search_that_only_one_of_a_pair_tells(folder):
+def test_a_search_that_only_one_of_a_pair_tells_leaves_the_gap_untuned(folder):
+    """As where a suite with a search and one without it share a directory."""
+
+    def told():
+        (check,) = [c for c in report_of(folder, 0).checks if c.name == "gap"]
+        (line,) = gaps(load_runs(folder.parent))
+        assert check.outcome == "passed" and line.tuned == ("untuned" not in check.detail)
+        return check.detail
+
     central = centralized_folder(folder.parent)
+    assert "untuned" not in told()
     untold(folder)
-    assert "of the reference were searched for, those of the run were not" in caught(folder)["gap"]
+    assert "untuned: settings of the reference were searched for, those of the run not" in told()
     untold(central)
     assert not caught(folder)
     tuned(folder, {"client.lr": 0.002, "algorithm.mu": 0.1, "server.lr": 0.5})
-    assert "of the run were searched for, those of the reference were not" in caught(folder)["gap"]
+    assert "untuned: settings of the run were searched for, those of the reference not" in told()
 
 
 @pytest.mark.parametrize(

@@ -504,6 +504,10 @@ def test_a_missing_or_foreign_file_fails(name, content, folder):
     assert answer.code in (1, 2) and "Traceback" not in answer.out + answer.err
     if answer.code == 2:
         answer.one_line()
+    elif content is None and name in ("predictions.parquet", "config.yaml", "clients.csv"):
+        own = answer.out.split(folder.name)[0]  # the report of this run: one cause, told once
+        assert own.count("is missing") + own.count("o such file") == 1, own
+        assert own.count("as sums of files") >= 2
 
 
 def test_arrays_that_promise_more_than_they_hold(folder, tmp_path):
