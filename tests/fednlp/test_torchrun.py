@@ -16,10 +16,12 @@ UNEQUAL = {"name": "quantity", "alpha": 0.5, "clients": 6, "min_size": 3}
 HOST = socket.gethostname()
 BASE = {
     "sampling.clients_per_round": 5, "partition": UNEQUAL, "centralized.budget": "none",
-    "engine.threads": 1, "model.dropout": 0.1, "rounds": 3,
+    "engine.threads": 1, "model.dropout": 0.1, "rounds": 2,
 }  # fmt: skip
 EXACT = {"engine.aggregation": "exact"}
 SIZES = {"train": 96, "validation": 70, "test": 80}  # enough to be scored by all
+
+TORCHRUN = {"engine.name": "torchrun"}
 
 CASES = {
     "fedavg": {**EXACT, "algorithm": "fedavg"},
@@ -55,7 +57,7 @@ def alone(small_config, tmp_path_factory):
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_any_number_of_processes_makes_the_run_of_one(count, alone, small_config, tmp_path):
     """Bit for bit with exact sums, down to every file; else to 1e-5 in a round, and fast too."""
-    made = configs(small_config, CASES.values(), **{"engine.name": "torchrun"})
+    made = configs(small_config, CASES.values(), **TORCHRUN)
     run_ranks(count, made, tmp_path)
     for seed, (name, found) in enumerate(zip(CASES, sorted_runs(tmp_path), strict=True)):
         one = alone[seed]
@@ -80,21 +82,18 @@ def assert_close(one, other):
     ours, theirs = final_state(one), final_state(other)
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
-        assert float((theirs[name] - tensor).norm()) <= 3e-5 * float(tensor.norm())  # three rounds
+        assert float((theirs[name] - tensor).norm()) <= 3e-5 * float(tensor.norm())  # two rounds
     assert [r["examples"] for r in one.rounds] == [r["examples"] for r in other.rounds]
 
 
-def test_all_tasks_are_scored_alike(small_config, tmp_path):
-    cases = [{**EXACT, "dataset": {"name": name}} for name in DATASETS.values()]
-    local = configs(small_config, cases, rounds=1)
-    several = configs(small_config, cases, rounds=1, **{"engine.name": "torchrun"})
-    run_ranks(2, several, tmp_path / "two")
-    for seed, config in enumerate(local):
-        ours, theirs = run(config, tmp_path / "one"), folders(tmp_path / "two")[seed]
-        assert (
-            contents(ours.path)["predictions.parquet"]
-            == contents(theirs.path)["predictions.parquet"]
-        )
+@pytest.mark.parametrize("task", [t for t in DATASETS if t != "text_classification"])
+def test_other_tasks_are_scored_alike(task, small_config, tmp_path):
+    changes = {**EXACT, "dataset": {"name": DATASETS[task]}, "rounds": 1}
+    one = run(configs(small_config, [changes])[0], tmp_path / "one")
+    run_ranks(2, configs(small_config, [changes], **TORCHRUN), tmp_path / "two")
+    two = folders(tmp_path / "two")[0]
+    name = "predictions.parquet"
+    assert digests(one) == digests(two) and contents(one.path)[name] == contents(two.path)[name]
 
 
 def test_a_run_goes_on_with_another_engine(small_config, tmp_path):
@@ -102,8 +101,8 @@ def test_a_run_goes_on_with_another_engine(small_config, tmp_path):
     whole = run(configs(small_config, [changes])[0], tmp_path / "whole")
     out = tmp_path / "parts"
     run(configs(small_config, [changes], rounds=1)[0], out)
-    run_ranks(2, configs(small_config, [changes], rounds=2, **{"engine.name": "torchrun"}), out)
-    run_ranks(3, configs(small_config, [changes], rounds=3, **{"engine.name": "torchrun"}), out)
+    run_ranks(2, configs(small_config, [changes], rounds=2, **TORCHRUN), out)
+    run_ranks(3, configs(small_config, [changes], rounds=3, **TORCHRUN), out)
     assert digests(run(configs(small_config, [changes])[0], out)) == digests(whole)
 
 
@@ -309,7 +308,7 @@ def test_uploads_left_out_are_those_of_one_process(small_config, tmp_path, monke
     monkeypatch.setattr(clients.ClientRunner, "run", broken)
     changes = {**CASES["ditto"], "client.on_nonfinite": "skip"}
     one = run(configs(small_config, [changes])[0], tmp_path / "one")
-    run_ranks(2, configs(small_config, [changes], **{"engine.name": "torchrun"}), tmp_path / "two")
+    run_ranks(2, configs(small_config, [changes], **TORCHRUN), tmp_path / "two")
     (two,) = sorted_runs(tmp_path / "two")
     assert digests(one) == digests(two)
     assert [r["skipped"] for r in one.rounds] == [r["skipped"] for r in two.rounds]
@@ -338,8 +337,6 @@ def test_a_process_that_drifts_gets_the_weights_again(alone, small_config, tmp_p
         whole(self, state)
 
     monkeypatch.setattr(give, counted)
-    run_ranks(
-        2, configs(small_config, [CASES["fedavg"]], **{"engine.name": "torchrun"}), tmp_path / "o"
-    )
+    run_ranks(2, configs(small_config, [CASES["fedavg"]], **TORCHRUN), tmp_path / "o")
     assert digests(sorted_runs(tmp_path / "o")[0]) == digests(alone[0])
     assert int((tmp_path / "given").read_text()) > 3

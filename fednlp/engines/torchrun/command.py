@@ -67,6 +67,8 @@ def _lead(group: Group, read: Callable[[], Sequence[RunConfig]], lead: Callable[
 
 
 def _follow(group: Group, read: Callable[[], Sequence[RunConfig]]) -> None:
+    from fednlp.engines import preloaded  # noqa: F401  while rank 0 reads the data
+
     configs: Sequence[RunConfig] = []
     problem: Exception | None = None
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from datetime import timedelta
 from typing import Any
@@ -12,6 +11,7 @@ import torch.distributed as dist
 from safetensors.torch import load, save
 
 from algorithms.algorithm import State
+from fednlp.engines.torchrun.arrival import agreed_token, connected
 from fednlp.engines.torchrun.membership import START, Membership
 from fednlp.engines.torchrun.packing import Layout, layout_of, pack, unpack
 from fednlp.engines.torchrun.post import Post
@@ -33,16 +33,16 @@ class Group:
         self.me, self.sent = me, 0
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
+            self._store = connected(me, limit, serves=me.serves)
+            place = f"fednlp/{agreed_token(dist.PrefixStore('fednlp', self._store), me, limit)}"
             dist.init_process_group(
                 backend,
-                init_method="env://",
+                store=dist.PrefixStore(f"{place}/group", self._store),
                 rank=me.rank,
                 world_size=me.size,
                 timeout=timedelta(seconds=limit),
             )
-            token = torch.tensor([secrets.randbits(62)])
-            dist.broadcast(token, 0)
-            self.post = Post(me, f"{int(token):x}", limit)
+            self.post = Post(me, place, limit)
         except RuntimeError as error:
             first = str(error).splitlines()[0][:200]
             found = f"rank {me.rank} of {me.size} cannot join the others at {me.address} ({first})"

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch.distributed as dist
 
+from fednlp.engines.torchrun.arrival import connected
 from fednlp.engines.torchrun.heart import Heart, Pulse
 from fednlp.engines.torchrun.membership import Membership
 from fednlp.errors import ProcessLost
@@ -24,12 +25,12 @@ Message = dict[str, Any]
 
 
 class Post:
-    """token: of this start of all processes, which no earlier one shares. limit: seconds."""
+    """place: in the store, which no earlier start shares. limit: seconds."""
 
-    def __init__(self, me: Membership, token: str, limit: float) -> None:
+    def __init__(self, me: Membership, place: str, limit: float) -> None:
         self.me, self.number, self.doing = me, -1, "the start"
-        self._store = _connected(me, token, limit)
-        self._heart = Heart(_connected(me, token, limit), me.rank)
+        self._store = dist.PrefixStore(f"{place}/post", connected(me, limit))
+        self._heart = Heart(dist.PrefixStore(f"{place}/post", connected(me, limit)), me.rank)
         self._store.set(f"name/{me.rank}", socket.gethostname())
         names = [f"name/{rank}" for rank in range(me.size)]
         self._store.wait(names, timedelta(seconds=limit))
@@ -137,14 +138,3 @@ class Post:
 
     def _store_gone(self) -> ProcessLost:
         return self.pulse.lost([0], self.doing)
-
-
-def _connected(me: Membership, token: str, limit: float) -> Any:
-    store = dist.TCPStore(
-        me.address,
-        me.port,
-        is_master=False,
-        wait_for_workers=False,
-        timeout=timedelta(seconds=limit),
-    )
-    return dist.PrefixStore(f"fednlp/{token}", store)
