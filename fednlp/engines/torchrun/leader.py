@@ -151,6 +151,11 @@ class TorchrunEngine:
         self.post.tell({"kind": "done"})
         self._owed = False
 
+    def settle(self) -> None:
+        """Reads what the others still owe: what they hold since the last round."""
+        if self._owed:
+            self._owed, self._held = False, self._answers()
+
     def _tell(
         self, doing: str, message: dict[str, Any], weights: Tensor, server: State | None
     ) -> None:
@@ -158,9 +163,8 @@ class TorchrunEngine:
 
         server: None where they need it not.
         """
-        if self._owed:
-            self._held = self._answers()
-        self.post.doing, self._owed = doing, False
+        self.settle()
+        self.post.doing = doing
         wanted = {"weights": ({"weights": weights}, self._weights_print(weights))}
         if server is not None:
             wanted["server"] = server, fingerprint(server)
