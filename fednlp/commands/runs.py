@@ -83,9 +83,14 @@ def suite(
     Run again, it continues. --dry-run only tells what would be done, and what that would cost.
     """
     from fednlp.engines.nursery import begin_early, worker_context
+    from fednlp.engines.torchrun.membership import membership
     from fednlp.places import config_file
     from fednlp.suite import read_suite
 
+    me = membership()
+    if me is not None and me.size > 1:
+        found = f"{me.size} processes were started of a suite"
+        raise UserError("suite", found, "one", "--jobs, or torchrun with 'run' for a single one")
     described = read_suite(config_file(suite), with_skip_bad(overrides, skip_bad))
     planned = [] if dry_run else [entry.config for _, entry in described.runs()]
     if jobs > 1 and planned:
