@@ -27,8 +27,7 @@ CASES = {
     "fedavg": {**EXACT, "algorithm": "fedavg"},
     "scaffold": {**EXACT, "algorithm": "scaffold"},
     "ditto": {**EXACT, "algorithm": "ditto"},
-    "yogi": {**EXACT, "algorithm": "fedyogi", "server.lr": 0.01},
-    "idle": {**EXACT, "algorithm": "fednova", "sampling.clients_per_round": 2},
+    "idle": {**EXACT, "algorithm": "fedyogi", "sampling.clients_per_round": 2},
     "together": {**EXACT, "algorithm": "ditto", "engine.together": 2},
     "fast": {"algorithm": "scaffold"},
 }
@@ -36,7 +35,7 @@ CASES = {
 
 def configs(small_config, cases, **more):
     return [
-        small_config({**BASE, "seed": seed, "dataset.sizes": SIZES, **changes, **more})
+        small_config({**BASE, "seed": seed, **changes, "dataset.sizes": SIZES, **more})
         for seed, changes in enumerate(cases)
     ]
 

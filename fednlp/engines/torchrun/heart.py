@@ -49,6 +49,7 @@ class Pulse:
     def __init__(self, store: Any, names: list[str], limit: float) -> None:
         self._store, self._names, self.limit = store, names, limit
         self.then = "the same command continues"
+        self.gone: set[int] = set()  # ranks of which lost() was told
         self._seen: dict[int, tuple[bytes, float]] = {}
 
     def check(self, ranks: list[int], doing: str) -> None:
@@ -74,6 +75,7 @@ class Pulse:
         return waiting
 
     def lost(self, ranks: list[int], doing: str) -> ProcessLost:
+        self.gone |= {*ranks}
         named = ", ".join(f"rank {rank} on {self._names[rank]}" for rank in ranks)
         return ProcessLost(named, f"was lost in {doing}", fix=self.then)
 

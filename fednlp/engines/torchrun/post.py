@@ -65,8 +65,8 @@ class Post:
             if not failed:
                 self.answers()
             elif self.me.serves:
-                keys = [f"answer/{self.number}/{rank}" for rank in self.others]
-                self._store.wait(keys, FAREWELL)
+                left = [rank for rank in self.others if rank not in self.pulse.gone]
+                self._store.wait([f"answer/{self.number}/{rank}" for rank in left], FAREWELL)
 
     def hand(self, rank: int, value: Any) -> None:
         """Adds something for one rank to the last message."""
