@@ -94,18 +94,13 @@ class Ways:
         post.answers()
         return watch.stop()
 
-    def half(self, repetition: int) -> Sample:
-        """The clients of one of two processes, by the local engine."""
-        return self._round("half", LocalEngine(self.experiment), repetition, slice(None, None, 2))
-
     def _round(
         self,
         name: str,
         engine: LocalEngine | TorchrunEngine,
         repetition: int,
-        part: slice = slice(None),
     ) -> Sample:
-        cohort = cohort_of(self.experiment, repetition)[part]
+        cohort = cohort_of(self.experiment, repetition)
         weights = self.experiment.initial_weights.clone()  # nothing is known of it beforehand
         self.engine.settle()
         watch = Stopwatch()
@@ -135,15 +130,12 @@ def speed(ways: Ways, repetitions: int) -> str:
 
 def overhead(ways: Ways, repetitions: int) -> str:
     """Of rounds that train nothing."""
-    arms = {"half": ways.half, TWO: ways.two}
+    arms = {CEILING: ways.ceiling, TWO: ways.two}
     samples = alternate(arms, 10 * repetitions, warm_up=2, title="overhead")
-    pairs = zip(samples[TWO], samples["half"], strict=True)
-    spread = Spread.of([1e3 * (two.wall - half.wall) for two, half in pairs])
-    rows = [
-        ["local engine, half of the clients", f"{1e3 * seconds(samples['half']):.1f}"],
-        ["two processes, all clients", f"{1e3 * seconds(samples[TWO]):.1f}"],
-        ["the difference: the engine", str(spread)],
-    ]
+    pairs = zip(samples[TWO], samples[CEILING], strict=True)
+    spread = Spread.of([1e3 * (two.wall - bare.wall) for two, bare in pairs])
+    rows = [[name, f"{1e3 * seconds(values):.1f}"] for name, values in samples.items()]
+    rows.append(["the difference: the engine", str(spread)])
     note = (
         "Clients upload without training, so that sums, checks and hooks are all that both do. "
         f"Target of the difference: under {OVERHEAD:.0f} ms."

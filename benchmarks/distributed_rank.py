@@ -22,6 +22,7 @@ from fednlp.engines.torchrun.group import Group
 from fednlp.engines.torchrun.membership import membership
 from fednlp.engines.torchrun.part import Trainer
 from fednlp.engines.torchrun.shares import shares_of_clients
+from fednlp.experiment import Experiment
 
 TRAINED, UNTRAINED = 0, 1  # their seeds tell them apart
 _METHODS = Path(__file__).resolve().parent / "standing_methods.py"
@@ -46,11 +47,11 @@ def _method(name: str) -> AlgorithmConfig:
     return AlgorithmConfig(name=f"{_METHODS}:{name}")
 
 
-def cohort_of(experiment: Workload, round: int) -> list[Assignment]:
+def cohort_of(experiment: Experiment, round: int) -> list[Assignment]:
     return Cohorts(experiment).draw(round)
 
 
-def train_share(experiment: Workload, trainer: Trainer, round: int, rank: int) -> None:
+def train_share(experiment: Experiment, trainer: Trainer, round: int, rank: int) -> None:
     """A half of the round's clients, as the engine shares them out; nothing is exchanged."""
     cohort, weights = cohort_of(experiment, round), experiment.initial_weights
     jobs = shares_of_clients(experiment, cohort, 2)[rank]
@@ -94,7 +95,7 @@ def main() -> None:
             follower.round(message)
         elif message["kind"] == "share":
             assert follower is not None
-            train_share(known[TRAINED], follower.trainer, message["round"], me.rank)
+            train_share(follower.experiment, follower.trainer, message["round"], me.rank)
             answer(None)
         elif message["kind"] == "bytes":
             answer([bytes_sent(), group.sent])

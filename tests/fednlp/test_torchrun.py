@@ -105,6 +105,15 @@ def test_a_run_goes_on_with_another_engine(small_config, tmp_path):
     assert digests(run(configs(small_config, [changes])[0], out)) == digests(whole)
 
 
+def test_it_verifies(small_config, tmp_path):
+    """One process makes the rounds again, whoever made them."""
+    made = configs(small_config, [CASES["fedavg"], CASES["fast"]], **TORCHRUN)
+    run_ranks(2, made, tmp_path)
+    for found in sorted_runs(tmp_path):
+        answer = command("verify", found.path)
+        assert answer.code == 0, answer.out
+
+
 def test_fast_sums_of_several_processes_are_not_continued_silently(small_config, tmp_path):
     changes = {**BASE, "engine.name": "torchrun", "rounds": 1}
     run_ranks(2, [small_config(changes)], tmp_path / "o")
@@ -222,6 +231,14 @@ def test_one_process_of_a_scheduler_runs_as_ever(config_file, tmp_path, monkeypa
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MASTER_PORT", "1")
     assert command("run", path, "--out", tmp_path / "o").code == 0
+
+
+def test_a_suite_is_run_by_one(small_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "h", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    line = command("suite", tmp_path / "s.yaml", "--out", tmp_path / "o").one_line()
+    assert "suite: 2 processes were started of a suite; expected one" in line
 
 
 def test_workers_beside_it_are_refused(small_config):

@@ -52,7 +52,10 @@ class Group:
         return "nccl" if device.type == "cuda" else "gloo"
 
     def all_reduce(self, parts: State) -> State:
-        """The sums over all processes of tensors that have the same names and shapes in each."""
+        """The sums over all processes of tensors that have the same names and shapes in each.
+
+        They may be overwritten.
+        """
         if self.me.size == 1:
             return parts
         vectors = pack(parts)

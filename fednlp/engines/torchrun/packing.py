@@ -61,11 +61,11 @@ def layout_of(state: State) -> Layout:
 
 
 def pack(state: State) -> dict[torch.dtype, Tensor]:
-    """One vector per dtype, of its tensors in the order of their names; a copy."""
+    """One vector per dtype, of its tensors in the order of their names; a lone one itself."""
     parts: dict[torch.dtype, list[Tensor]] = {}
     for name in sorted(state):
         parts.setdefault(state[name].dtype, []).append(state[name].detach().reshape(-1))
-    return {dtype: torch.cat(tensors) for dtype, tensors in parts.items()}
+    return {d: t[0] if len(t) == 1 else torch.cat(t) for d, t in parts.items()}
 
 
 def unpack(vectors: Mapping[torch.dtype, Tensor], layout: Layout) -> State:
