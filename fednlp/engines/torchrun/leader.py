@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from fednlp.engines.torchrun.packing import fingerprint, layout_of
 from fednlp.engines.torchrun.part import Trainer, of_json
 from fednlp.engines.torchrun.reduction import SumLayout, reduced
 from fednlp.engines.torchrun.shares import shares_of_clients, shares_of_examples
-from fednlp.errors import is_user_error, relocated
+from fednlp.errors import ProcessLost, is_user_error, relocated
 from fednlp.evaluation import predict
 from fednlp.profile import AGGREGATION, ALGORITHM, EVALUATION, REST, STARTING, WAITING, clock
 
@@ -148,7 +149,8 @@ class TorchrunEngine:
         return told
 
     def close(self) -> None:
-        self.post.tell({"kind": "done"})
+        with suppress(ProcessLost):  # what is lost was told already, or will be
+            self.post.tell({"kind": "done"})
         self._owed = False
 
     def settle(self) -> None:

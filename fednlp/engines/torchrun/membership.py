@@ -18,7 +18,7 @@ START = "torchrun --nproc-per-node 2 run_bench.py run CONFIG engine.name=torchru
 class Membership:
     """rank: of `size`, over all nodes; local_rank: of `local_size`, on this one.
 
-    address, port: of the store. serves: whether rank 0 is to serve it, where no agent does.
+    address, port: of the store. agent: whether torchrun serves it; else rank 0 does.
     restarts: how often torchrun has started all again, of `most_restarts`.
     """
 
@@ -29,13 +29,17 @@ class Membership:
     node: int
     address: str
     port: int
-    serves: bool
+    agent: bool
     restarts: int
     most_restarts: int
 
     @property
     def leads(self) -> bool:
         return self.rank == 0
+
+    @property
+    def serves(self) -> bool:
+        return self.leads and not self.agent
 
 
 def membership(variables: Mapping[str, str] = os.environ) -> Membership | None:
@@ -61,7 +65,6 @@ def membership(variables: Mapping[str, str] = os.environ) -> Membership | None:
     if rank >= size:
         found = f"found {rank}"
         raise UserError("the environment: RANK", found, f"less than WORLD_SIZE, which is {size}")
-    agent = variables.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     return Membership(
         rank=rank,
         size=size,
@@ -70,7 +73,7 @@ def membership(variables: Mapping[str, str] = os.environ) -> Membership | None:
         node=number("GROUP_RANK", rank),
         address=address,
         port=number("MASTER_PORT"),
-        serves=rank == 0 and not agent,
+        agent=variables.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
         restarts=number("TORCHELASTIC_RESTART_COUNT", 0),
         most_restarts=number("TORCHELASTIC_MAX_RESTARTS", 0),
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -42,7 +43,7 @@ class Post:
 
     def tell(self, message: Message) -> None:
         self.number += 1
-        self._store.set(f"tell/{self.number}", json.dumps(message))
+        self._write(f"tell/{self.number}", json.dumps(message))
 
     def answers(self) -> list[Any]:
         """Of ranks 1, 2, ... to the last message.
@@ -54,8 +55,9 @@ class Post:
         if not keys:
             return []
         found = self._read(keys, self.others)
-        for key in (f"tell/{self.number}", *keys):  # all have read it
-            self._store.delete_key(key)
+        with self._told():
+            for key in (f"tell/{self.number}", *keys):  # all have read it
+                self._store.delete_key(key)
         return [json.loads(data) for data in found]
 
     def end(self, failed: bool) -> None:
@@ -70,7 +72,7 @@ class Post:
 
     def hand(self, rank: int, value: Any) -> None:
         """Adds something for one rank to the last message."""
-        self._store.set(f"hand/{self.number}/{rank}", json.dumps(value))
+        self._write(f"hand/{self.number}/{rank}", json.dumps(value))
 
     # the others ------------------------------------------------------------------------------
 
@@ -84,20 +86,21 @@ class Post:
         return json.loads(self._read([f"tell/{self.number}"], [0])[0])
 
     def answer(self, value: Any) -> None:
-        self._store.set(f"answer/{self.number}/{self.me.rank}", json.dumps(value))
+        self._write(f"answer/{self.number}/{self.me.rank}", json.dumps(value))
 
     def handed(self) -> Any:
         """What rank 0 adds for this one."""
         key = f"hand/{self.number}/{self.me.rank}"
         data = self._read([key], [0])[0]
-        self._store.delete_key(key)
+        with self._told():
+            self._store.delete_key(key)
         return json.loads(data)
 
     # all -------------------------------------------------------------------------------------
 
     def mark(self, name: str) -> None:
         """Says that something is done, which others await."""
-        self._store.set(f"mark/{self.number}/{name}", "")
+        self._write(f"mark/{self.number}/{name}", "")
 
     def await_mark(self, name: str) -> None:
         self._read([f"mark/{self.number}/{name}"], self.others)
@@ -120,21 +123,26 @@ class Post:
     def leave(self) -> None:
         self._heart.stop()
 
+    def _write(self, key: str, text: str) -> None:
+        with self._told():
+            self._store.set(key, text)
+
     def _read(self, keys: list[str], ranks: list[int]) -> list[bytes]:
         while True:
-            try:
-                self._store.wait(keys, SLICE)
-                return self._store.multi_get(keys)
-            except dist.DistStoreError:  # the slice is over
-                self._check_store(ranks)
-            except RuntimeError:
-                raise self._store_gone() from None
+            with self._told():
+                try:
+                    self._store.wait(keys, SLICE)
+                    return self._store.multi_get(keys)
+                except dist.DistStoreError:  # the slice is over
+                    self.pulse.check(ranks, self.doing)
 
-    def _check_store(self, ranks: list[int]) -> None:
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whoever serves the store may be gone."""
         try:
-            self.pulse.check(ranks, self.doing)
+            yield
         except RuntimeError:
-            raise self._store_gone() from None
-
-    def _store_gone(self) -> ProcessLost:
-        return self.pulse.lost([0], self.doing)
+            if not self.me.agent:
+                raise self.pulse.lost([0], self.doing) from None
+            found = f"torchrun at {self.me.address}:{self.me.port}"
+            raise ProcessLost(found, f"was lost in {self.doing}", fix=self.pulse.then) from None
