@@ -113,6 +113,8 @@ class Follower:
         assert part is not None
         layout = SumLayout.of_json(then["sum"])
         mean = reduced(self.group, part.total, layout, then["total_weight"], self.experiment.device)
+        if data:
+            self.post.handed()  # rank 0 takes from one after another
         for each in data.values():
             self.group.send(each, 0)
 

@@ -234,6 +234,8 @@ class TorchrunEngine:
         for position, state in own.items():
             keep(position, state)
         for rank, of_rank in zip(self.post.others, sizes, strict=True):
+            if of_rank:
+                self.post.hand(rank, "its turn to send")
             for position, size in of_rank:
                 data = self.group.receive(size, rank)
                 keep(position, decoded(data, self.experiment.device))

@@ -110,11 +110,11 @@ class Post:
         self.pulse.check(self.others, self.doing)
 
     def lost(self) -> list[int]:
-        """The ranks that have ended without a word; 0, if the store has too."""
+        """The ranks that have ended without a word; 0, if the store that it serves has too."""
         try:
             return self.pulse.silent(self.others)
         except RuntimeError:
-            return [0] if self.me.rank else []
+            return [] if self.me.leads or self.me.agent else [0]
 
     def tells_of(self, lost: list[int]) -> bool:
         """Whether it is this process that tells the user: the first of those that are left."""
