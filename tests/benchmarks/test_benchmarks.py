@@ -67,6 +67,11 @@ def cache(tmp_path_factory):
             ["| two jobs | 2 x 1 process x 1; 1 |", "| one job, one worker | 1 process x"],
             marks=pytest.mark.long,
         ),
+        pytest.param(
+            "distributed",
+            ["| 2 processes |", "Share of the ceiling", "| counted by", "| 64 |"],
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_benchmark_prints_its_table(name, rows, cache):
