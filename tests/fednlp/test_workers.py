@@ -165,11 +165,11 @@ def test_the_longest_first_and_never_too_far_ahead(monkeypatch):
 
 def test_cuts_cover_all_and_balance():
     costs = np.array([50, 40, 30, 5, 5, 5, 5, 5, 5])
-    cuts = scheduling._cuts(costs, 3)
+    cuts = scheduling.cuts(costs, 3)
     assert cuts[0] == 0 and cuts[-1] == len(costs) and (np.diff(cuts) > 0).all()
     sums = [costs[a:b].sum() for a, b in pairwise(cuts)]
     assert max(sums) <= costs.sum() / 3 + costs.max()
-    assert scheduling._cuts(np.array([7]), 8).tolist() == [0, 1]
+    assert scheduling.cuts(np.array([7]), 8).tolist() == [0, 1]
 
 
 # how many ---------------------------------------------------------------------------------------
