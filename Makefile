@@ -33,12 +33,14 @@ fuzz: .venv/installed
 
 fedml: .venv/fedml
 
-# The last line is the check: FedML imports, MPI starts, and the core is what it was.
+# FedML's wheel brings packages named `tests` and `examples`, which would take the place of ours. The
+# last lines are the check: the core is what it was, FedML imports, MPI starts.
 .venv/fedml: .venv/installed requirements/fedml.txt
 	$(BIN)/python -m pip freeze --exclude-editable >.venv/before-fedml.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		-c .venv/before-fedml.txt -r requirements/fedml.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps fedml==0.9.6
+	for folder in tests examples; do rm -rf .venv/lib/python3*/site-packages/$$folder; done
 	$(BIN)/python -m pip freeze --exclude-editable | grep -vxFf - .venv/before-fedml.txt; test $$? = 1
 	$(BIN)/mpirun -n 1 $(BIN)/python -m fednlp.engines.fedml.library
 	touch $@
