@@ -31,11 +31,11 @@ fuzz: .venv/installed
 		tests/fednlp/test_hostile_yaml.py tests/fednlp/test_damaged_folders.py \
 		tests/partitioners/formats
 
-fedml: .venv/fedml
+fedml: .venv/fedml-installed
 
 # FedML's wheel brings packages named `tests` and `examples`, which would take the place of ours. The
 # last lines are the check: the core is what it was, FedML imports, MPI starts.
-.venv/fedml: .venv/installed requirements/fedml.txt
+.venv/fedml-installed: .venv/installed requirements/fedml.txt
 	$(BIN)/python -m pip freeze --exclude-editable >.venv/before-fedml.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		-c .venv/before-fedml.txt -r requirements/fedml.txt
