@@ -144,7 +144,6 @@ def _costs(
     def total(key: str) -> Any:
         return sum(r[key] for r in rounds)
 
-    workers = experiment.workers
     participants = {client for r in rounds for client in r.get("clients", [])}
     return Costs(
         rounds=len(rounds),
@@ -159,7 +158,7 @@ def _costs(
         device_seconds=total("device_seconds"),
         evaluation_seconds=total("evaluation_seconds") + testing,
         wall_seconds=total("wall_seconds") + time.perf_counter() - began,
-        peak_memory_bytes=peak_memory() + (workers.peak_memory if workers else 0),
+        peak_memory_bytes=peak_memory() + experiment.engine.peak_memory,
         peak_device_bytes=peak_device_memory(experiment.device),
     )
 

@@ -187,14 +187,24 @@ class EvaluationConfig(Section):
 
 
 class EngineConfig(Section):
-    """workers: processes that train clients and score batches. threads: of torch, in each of them.
+    """name: what runs the clients of a round. `local`: this process and its workers.
+
+    aggregation: uploads are summed in float32 (`fast`) or in whole numbers (`exact`), whose order
+    does not matter (`fednlp.engines.sums`). on_worker_loss: what `torchrun` does when a process is
+    lost: stop, or go on from the last round when torchrun starts all again. timeout: seconds
+    without a sign of life after which a process counts as lost.
+
+    workers: processes that train clients and score batches. threads: of torch, in each of them.
 
     together: clients that are trained at once; 1: one by one. See `fednlp.processes` and
     `fednlp.together.choice` for what `auto` and null become. graphs: local steps are recorded as
     CUDA graphs, where there is a GPU. compile: the model's forward in training by `torch.compile`.
     """
 
-    name: Literal["local"] = "local"
+    name: Literal["local", "torchrun", "fedml"] = "local"
+    aggregation: Literal["fast", "exact"] = "fast"
+    on_worker_loss: Literal["stop", "continue"] = "stop"
+    timeout: Annotated[float, Field(ge=5, le=86400)] = 300.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Literal["auto"] | Annotated[int, Field(gt=0, le=1024)] = "auto"
     threads: Annotated[int, Field(gt=0, le=1024)] | None = None

@@ -23,8 +23,8 @@ from fednlp.results.run_folder import RunFolder
 
 FILE = "environment.json"
 _EXACT = (
-    "device", "threads", "processor", "together", "compile", "graphs", "torch", "transformers",
-    "numpy",
+    "device", "threads", "processor", "together", "aggregation", "compile", "graphs", "torch",
+    "transformers", "numpy",
 )  # fmt: skip
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scikit-learn", "peft")
 
@@ -32,7 +32,7 @@ _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scikit
 def environment(experiment: Experiment, kind: str = "centralized") -> dict[str, Any]:
     """Device, threads, versions and commit of this process.
 
-    Of a federated run also how many clients are trained at once.
+    Of a federated run also how many clients are trained at once, and what the engine tells.
     """
     device = experiment.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
@@ -41,6 +41,7 @@ def environment(experiment: Experiment, kind: str = "centralized") -> dict[str, 
         "threads": torch.get_num_threads(),
         "processor": processor(),
         **_together(experiment, kind),
+        **(experiment.engine.facts() if kind == "federated" else {}),
         "compile": experiment.config.engine.compile,
         "graphs": experiment.steps == "graphs",
         "cores": os.cpu_count(),
@@ -123,7 +124,7 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
 def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What differs of all that can change bits; what an entry does not name was off."""
     pairs = ((k, then.get(k) or None, now.get(k) or None) for k in _EXACT)
-    off = {"together": 1, "compile": False, "graphs": False}
+    off = {"together": 1, "aggregation": "fast", "compile": False, "graphs": False}
     return [
         f"{k} {old or off.get(k, then.get(k))} -> {new or off.get(k, now.get(k))}"
         for k, old, new in pairs
@@ -133,7 +134,7 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def _keys(changed: list[str]) -> str:
     """The settings among what has changed."""
-    settings = ("threads", "together", "compile", "graphs")
+    settings = ("threads", "together", "aggregation", "compile", "graphs")
     found = {name for name in settings for change in changed if change.startswith(f"{name} ")}
     return f" ({', '.join(f'engine.{name}' for name in sorted(found))})" if found else ""
 

@@ -16,7 +16,6 @@ from fednlp.step import autocast
 from tasks.task import Scored, Task
 
 BOOTSTRAP_SAMPLES = 200
-WORTH_SHARING = 64  # examples, from which several processes score them
 
 
 def predict(parts: Experiment, split: str, weights: Tensor, indices: np.ndarray) -> list:
@@ -75,10 +74,7 @@ class Evaluator:
         clock.lap(REST)
         parts = self.experiment
         examples = parts.corpus.splits[split]
-        if parts.workers is not None and len(indices) >= WORTH_SHARING:
-            predictions = parts.workers.predict(split, weights, indices)
-        else:
-            predictions = predict(parts, split, weights, indices)
+        predictions = parts.engine.predict(split, weights, indices)
         chosen = examples if len(indices) == len(examples) else examples.select(indices)
         scored = parts.task.evaluate(predictions, chosen)
         clock.lap(EVALUATION)

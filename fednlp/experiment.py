@@ -38,6 +38,7 @@ from tasks.task import Task, TokenSettings
 from tasks.token_store import TokenStore, cached_store
 
 if TYPE_CHECKING:
+    from fednlp.engines.engine import Engine
     from fednlp.engines.workers import Workers
 
 GENERATED_VALIDATION = 200  # examples, where validation has to generate texts
@@ -189,6 +190,13 @@ class Experiment:
         wanted = self.config.evaluation.validation_examples or usual
         order = generator(0, "validation subset").permutation(count)
         return np.sort(order[:wanted])
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs clients and scores examples."""
+        from fednlp.engines.build import build_engine
+
+        return build_engine(self)
 
     @cached_property
     def workers(self) -> Workers | None:

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from algorithms.algorithm import Cohort, State
-from fednlp.components import client_optimizer
-from fednlp.engines.client import Assignment, ClientRunner
-from fednlp.engines.local import LocalEngine
+from fednlp.client_states import StoredStates
+from fednlp.engines.client import Assignment
 from fednlp.errors import NotFinite
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
@@ -20,7 +19,6 @@ from fednlp.progress import Progress
 from fednlp.random_streams import torch_generator
 from fednlp.remarks import remarks
 from fednlp.results.run_folder import RunFolder
-from fednlp.together.runner import TogetherRunner
 from fednlp.trackers.feed import Feed
 
 
@@ -36,23 +34,9 @@ class Federation:
     ) -> None:
         self.experiment, self.folder, self.progress, self.feed = experiment, folder, progress, feed
         self.method, self.sampler = Hooks(experiment.algorithm), experiment.sampler
-        runner = ClientRunner(
-            experiment.trainer(),
-            self.method,
-            client_optimizer(experiment.config.client),
-            experiment.config.rounds,
-        )
-        together = experiment.together
-        for remark in remarks(experiment, runner.trainer):
+        self.engine, self.states = experiment.engine, StoredStates(experiment, folder, self.method)
+        for remark in remarks(experiment):
             progress.message(remark)
-        self.engine = LocalEngine(
-            runner,
-            self._load_client,
-            folder.put_client_state,
-            experiment.workers,
-            skip_nonfinite=experiment.config.client.on_nonfinite == "skip",
-            together=TogetherRunner(runner, together.trainer) if together.trainer else None,
-        )
         share = self.sampler.sizes
         self.population_weight = sum(self.method.weight(int(n)) for n in share)
 
@@ -73,7 +57,7 @@ class Federation:
             cohort = self.cohort(round)
             self.progress.round(round, len(cohort))
             outcome = self.engine.run_round(
-                round, weights, server, cohort, self.progress.client_done
+                round, weights, server, cohort, self.states, self.progress.client_done
             )
             began = time.perf_counter()
             survivors = [a for a in cohort if a.client not in outcome.skipped]
@@ -141,10 +125,3 @@ class Federation:
             fraction=weight / self.population_weight,
             generator=torch_generator(self.experiment.config.seed, "server", round),
         )
-
-    def _load_client(self, client: int, round: int) -> State:
-        state = self.folder.client_state(client)
-        if state is None:
-            place = f"client {client}, round {round + 1}"
-            return self.method.init_client(self.experiment.initial_weights, place)
-        return {name: tensor.to(self.experiment.device) for name, tensor in state.items()}

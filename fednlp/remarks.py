@@ -8,12 +8,11 @@ import torch
 
 from algorithms.algorithm import Algorithm
 from fednlp.experiment import Experiment
-from fednlp.local_training import LocalTrainer
 
 
-def remarks(experiment: Experiment, trainer: LocalTrainer) -> list[str]:
+def remarks(experiment: Experiment) -> list[str]:
     """A line each."""
-    found, together = [], experiment.together
+    found, together, trainer = list[str](), experiment.together, experiment.trainer()
     if together.problem:
         found.append(together.problem)
     if together.trainer is None and trainer.steps == "plain" and not trainer.compile:

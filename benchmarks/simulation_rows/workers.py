@@ -78,7 +78,7 @@ def _arm(
         torch.set_num_threads(client_threads(experiment.config.engine))
         cohort = federation.cohort(repetition)
         watch = Stopwatch()
-        outcome = federation.engine.run_round(repetition, weights, {}, cohort)
+        outcome = federation.engine.run_round(repetition, weights, {}, cohort, federation.states)
         sample = watch.stop()
         means[name] = outcome.mean["delta"]
         return sample

@@ -6,18 +6,23 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from algorithms.algorithm import Client, ClientOptimizer, Correction, State, Trained
+from fednlp.components import client_optimizer
 from fednlp.course import Course, Span
 from fednlp.hooks import Hooks
 from fednlp.local_training import LocalTrainer, Work
 from fednlp.nonfinite import nonfinite
 from fednlp.profile import ALGORITHM, SET_UP, clock
 from fednlp.random_streams import torch_generator
+
+if TYPE_CHECKING:
+    from fednlp.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,11 @@ class ClientRunner:
     method: Hooks
     optimizer: ClientOptimizer
     rounds: int
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> ClientRunner:
+        config, method = experiment.config, Hooks(experiment.algorithm)
+        return cls(experiment.trainer(), method, client_optimizer(config.client), config.rounds)
 
     def run(self, sent: Broadcast, assignment: Assignment, state: State) -> Upload:
         """state: the client's own before this round; its entries may be replaced."""

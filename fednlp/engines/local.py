@@ -1,16 +1,17 @@
 """The default engine: this machine, one process or several, clients in any order.
 
-An engine computes the weighted mean of a cohort's uploads (design 3.6). Uploads are summed in
-cohort order and dropped, so memory does not grow with the cohort or the population.
+Uploads are summed in cohort order and dropped, so memory does not grow with the cohort or the
+population.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
 from algorithms.algorithm import State
@@ -22,41 +23,41 @@ from fednlp.engines.client import (
     client_place,
     payload_bytes,
 )
+from fednlp.engines.engine import ClientStates, RoundOutcome
+from fednlp.engines.sums import weighted_sum
 from fednlp.errors import NotFinite
+from fednlp.evaluation import predict
 from fednlp.hooks import blaming
-from fednlp.local_training import Work
 from fednlp.nonfinite import FIX
 from fednlp.profile import AGGREGATION, ALGORITHM, REST, clock
 from fednlp.together.runner import TogetherRunner
 
 if TYPE_CHECKING:
-    from fednlp.engines.workers import Workers
+    from fednlp.experiment import Experiment
+
+WORTH_SHARING = 64  # examples, from which several processes score them
 
 
-@dataclass
-class RoundOutcome:
-    """mean: the weighted mean of the decoded payloads; bytes and seconds over the whole cohort.
-
-    skipped: clients that were left out of the mean, whose work is in `lost` instead of `work`.
-    """
-
-    mean: State = field(default_factory=dict)
-    work: Work = field(default_factory=Work)
-    lost: Work = field(default_factory=Work)
-    skipped: list[int] = field(default_factory=list)
-    bytes_up: int = 0
-    bytes_down: int = 0
-    device_seconds: float = 0.0
-
-
-@dataclass
 class LocalEngine:
-    runner: ClientRunner
-    load_state: Callable[[int, int], State]  # client, round -> its state before this round
-    store_state: Callable[[int, int, State], None]  # client, round, new state
-    workers: Workers | None = None
-    skip_nonfinite: bool = False
-    together: TogetherRunner | None = None  # None: one by one
+    """An `engines.engine.Engine`."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+
+    @property
+    def peak_memory(self) -> int:
+        workers = self.experiment.workers
+        return workers.peak_memory if workers else 0
+
+    @cached_property
+    def runner(self) -> ClientRunner:
+        return ClientRunner.of(self.experiment)
+
+    @cached_property
+    def together(self) -> TogetherRunner | None:
+        """None: one by one."""
+        trainer = self.experiment.together.trainer
+        return TogetherRunner(self.runner, trainer) if trainer else None
 
     def run_round(
         self,
@@ -64,35 +65,27 @@ class LocalEngine:
         weights: Tensor,
         server: State,
         cohort: list[Assignment],
+        states: ClientStates,
         on_client: Callable[[], None] = lambda: None,
     ) -> RoundOutcome:
-        """Trains the cohort from `weights` [P] and returns the weighted mean of its uploads.
-
-        Raises:
-            NotFinite: a client's loss, upload or state is not finite; with `skip_nonfinite`, those
-                of all clients.
-        """
-        method = self.runner.method
+        method, config = self.runner.method, self.experiment.config
         clock.lap(REST)
         received = method.download(weights, server, f"server, round {round + 1}")
         clock.lap(ALGORITHM)
-        outcome, total, total_weight = RoundOutcome(), State(), 0.0
+        outcome, total_weight = RoundOutcome(), 0.0
+        total = weighted_sum(config.engine.aggregation)
         outcome.bytes_down = payload_bytes(received) * len(cohort)
-        uploads = self._uploads(Broadcast(round, weights, received), cohort)
+        uploads = self._uploads(Broadcast(round, weights, received), cohort, states)
         for assignment, upload in zip(cohort, uploads, strict=True):
             began, place = time.perf_counter(), client_place(assignment.client, round)
             if upload.problem is None:
                 if upload.state is not None:
-                    self.store_state(assignment.client, round, upload.state)
+                    states.store(assignment.client, round, upload.state)
                 with blaming(type(method.algorithm), "decode", place):
-                    for name, tensor in upload.decoded.items():
-                        if name in total:
-                            total[name].add_(tensor, alpha=assignment.weight)
-                        else:
-                            total[name] = tensor * assignment.weight
+                    total.add(upload.decoded, assignment.weight)
                 total_weight += assignment.weight
                 outcome.work += upload.work
-            elif self.skip_nonfinite:
+            elif config.client.on_nonfinite == "skip":
                 outcome.skipped.append(assignment.client)
                 outcome.lost += upload.work
                 if len(outcome.skipped) == len(cohort):
@@ -105,18 +98,33 @@ class LocalEngine:
             clock.lap(AGGREGATION)
             outcome.device_seconds += upload.seconds + time.perf_counter() - began
             on_client()
-        outcome.mean = {name: tensor / total_weight for name, tensor in total.items()}
+        outcome.mean = total.mean(total_weight)
         clock.lap(AGGREGATION)
         return outcome
 
-    def _uploads(self, sent: Broadcast, cohort: list[Assignment]) -> Iterator[Upload]:
+    def _uploads(
+        self, sent: Broadcast, cohort: list[Assignment], states: ClientStates
+    ) -> Iterator[Upload]:
         """In cohort order."""
-        if self.workers is not None:
-            yield from self.workers.uploads(sent, cohort, self.load_state)
+        if self.experiment.workers is not None:
+            yield from self.experiment.workers.uploads(sent, cohort, states.load)
             return
         if self.together is not None:
-            yield from self.together.uploads(sent, cohort, self.load_state)
+            yield from self.together.uploads(sent, cohort, states.load)
             return
         for assignment in cohort:
-            state = self.load_state(assignment.client, sent.round)
+            state = states.load(assignment.client, sent.round)
             yield self.runner.run(sent, assignment, state)
+
+    def predict(self, split: str, weights: Tensor, indices: np.ndarray) -> list:
+        workers = self.experiment.workers
+        if workers is not None and len(indices) >= WORTH_SHARING:
+            return workers.predict(split, weights, indices)
+        return predict(self.experiment, split, weights, indices)
+
+    def facts(self) -> dict[str, Any]:
+        exact = self.experiment.config.engine.aggregation == "exact"
+        return {"aggregation": "exact"} if exact else {}
+
+    def close(self) -> None:
+        """Worker processes go on for the next run."""

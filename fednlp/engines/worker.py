@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from algorithms.algorithm import State
-from fednlp.components import client_optimizer
 from fednlp.config import RunConfig
 from fednlp.engines.client import Broadcast, ClientRunner, Upload
 from fednlp.engines.messages import (
@@ -34,7 +33,6 @@ from fednlp.environment import peak_memory
 from fednlp.evaluation import predict
 from fednlp.experiment import Experiment, token_settings
 from fednlp.flat_model import FlatModel
-from fednlp.hooks import Hooks
 from fednlp.processes import repeatable_kernels
 from fednlp.profile import EVALUATION, SET_UP, clock
 from fednlp.together.runner import TogetherRunner
@@ -65,12 +63,7 @@ class Worker:
         experiment.stores = {
             split: TokenStore.load(folder).to(device) for split, folder in setup.stores.items()
         }
-        self._runner = ClientRunner(
-            experiment.trainer(),
-            Hooks(experiment.algorithm),
-            client_optimizer(config.client),
-            config.rounds,
-        )
+        self._runner = ClientRunner.of(experiment)
         trainer = experiment.together.trainer
         self._together = TogetherRunner(self._runner, trainer) if trainer else None
         self._broadcast, self._inbox, self._outbox = (

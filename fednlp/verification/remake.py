@@ -143,9 +143,12 @@ class Remake:
         )
 
     def _engine(self) -> dict[str, Any]:
-        """Device, threads and clients at once as they were, where this machine has them."""
+        """Device, threads and clients at once as they were, where this machine has them.
+
+        Whatever carried the run, it is made again in one process.
+        """
         last, _ = self._environments()[-1]
-        update: dict[str, Any] = {}
+        update: dict[str, Any] = {"name": "local"}
         most = {"together": 1024, "threads": os.cpu_count() or 1}
         for key, usual in (("together", 1), ("threads", None)):
             value = last.get(key, usual)

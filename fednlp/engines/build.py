@@ -1,0 +1,25 @@
+"""The engine that a configuration asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fednlp.engines.engine import Engine
+from fednlp.errors import UserError
+
+if TYPE_CHECKING:
+    from fednlp.experiment import Experiment
+
+
+def build_engine(experiment: Experiment) -> Engine:
+    """Imports no engine but this one.
+
+    Raises:
+        UserError: it cannot run here.
+    """
+    name = experiment.config.engine.name
+    if name == "local":
+        from fednlp.engines.local import LocalEngine
+
+        return LocalEngine(experiment)
+    raise UserError("engine.name", f"'{name}' does not run here", fix="engine.name: local")
