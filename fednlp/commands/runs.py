@@ -45,7 +45,33 @@ def run(
     configs = [configuration.load(path, [*texts, f"seed={seed}"]) for seed in chosen] or [
         configuration.load(path, texts)
     ]
-    _run_all([(str(path), entry) for entry in configs], out, allow_inexact)
+    entries = [(str(path), entry) for entry in configs]
+    if configs[0].engine.name == "fedml":
+        _run_federation(entries, out, allow_inexact)
+    else:
+        _run_all(entries, out, allow_inexact)
+
+
+def client(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    rank: Annotated[int, typer.Option("--rank", min=1, help="1, 2, ... engine.silos")] = 1,
+    out: Out = Path("runs"),
+) -> None:
+    """Be a silo of a federation over gRPC: hold some of the clients and train them.
+
+    The server is `run` with the same configuration; silos may be started before it or after.
+    """
+    from fednlp import config as configuration
+    from fednlp.engines.fedml.roles import serve_silo
+    from fednlp.places import config_file
+
+    path = config_file(config)
+    resolved = configuration.load(path, [*(overrides or []), "engine.name=fedml"])
+    if resolved.engine.backend != "GRPC":
+        fix = "engine.backend=GRPC; with MPI, mpirun starts all by the run command"
+        raise UserError("engine.backend", f"is {resolved.engine.backend}", "GRPC", fix)
+    serve_silo(resolved, str(path), out, rank)
 
 
 def suite(
@@ -165,6 +191,18 @@ def check(
         console.print(f"{failed} checks failed", highlight=False)
         raise typer.Exit(1)
     console.print("all checks passed", highlight=False)
+
+
+def _run_federation(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> None:
+    """The server, or one of the silos that mpirun starts with the same command."""
+    from fednlp.engines.fedml.roles import federation, is_silo, serve_silo
+
+    where, config = configs[0]
+    if is_silo(config.engine):
+        serve_silo(config, where, out)
+        return
+    with federation(config.engine):
+        _run_all(configs, out, allow_inexact)
 
 
 def _run_all(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> None:

@@ -22,4 +22,11 @@ def build_engine(experiment: Experiment) -> Engine:
         from fednlp.engines.local import LocalEngine
 
         return LocalEngine(experiment)
+    if name == "fedml":
+        from fednlp.engines.fedml.roles import current_hub
+
+        current_hub()  # before FedML is imported
+        from fednlp.engines.fedml.engine import FedmlEngine
+
+        return FedmlEngine(experiment)
     raise UserError("engine.name", f"'{name}' does not run here", fix="engine.name: local")

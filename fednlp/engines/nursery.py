@@ -44,8 +44,8 @@ def begin_early(engine: EngineConfig) -> None:
 
     Whether it can be started matters only to a run that does want them.
     """
-    wanted = engine.workers != 1
-    if engine.workers == "auto":
+    wanted = engine.name == "local" and engine.workers != 1
+    if wanted and engine.workers == "auto":
         wanted = _cores() > 1 and engine.device != "cuda"
     if wanted:
         with suppress(OSError):

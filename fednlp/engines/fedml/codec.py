@@ -1,6 +1,6 @@
 """What crosses the wire: a length-checked header and tensors as safetensors; never a pickle.
 
-    b"FNLP" | version: 1 byte | length of the header: u32 | length of the tensors: u64   (big endian)
+    b"FNLP" | version: 1 byte | bytes of the header: u32 | bytes of the tensors: u64, big endian
     header: a JSON object, UTF-8
     tensors: safetensors
 
@@ -18,9 +18,9 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from algorithms.algorithm import State
+from fednlp.results.files import tensor_bytes
 
 MAGIC, VERSION = b"FNLP", 1
 _PREFIX = struct.Struct(">4sBIQ")
@@ -41,7 +41,7 @@ def encode(fields: Fields, tensors: State | None = None) -> bytes:
     dtype and shape included.
     """
     header = json.dumps(fields, separators=(",", ":"), allow_nan=False).encode()
-    content = safetensors.torch.save(_apart(tensors or {}))
+    content = tensor_bytes(tensors or {})
     return b"".join([_PREFIX.pack(MAGIC, VERSION, len(header), len(content)), header, content])
 
 
@@ -111,19 +111,6 @@ def _fields(header: bytes) -> Fields:
 
 def _refused(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
-
-
-def _apart(tensors: State) -> State:
-    """On the CPU, contiguous, and no two of them in one storage, as safetensors wants them."""
-    found: State = {}
-    taken: set[int] = set()
-    for name, tensor in tensors.items():
-        own: Tensor = tensor.detach().cpu().contiguous()
-        if own.untyped_storage().data_ptr() in taken:
-            own = own.clone()
-        taken.add(own.untyped_storage().data_ptr())
-        found[name] = own
-    return found
 
 
 def _names(tensors: Any) -> str:

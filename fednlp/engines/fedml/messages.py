@@ -1,7 +1,8 @@
 """The messages of a federation, each with its typed fields; FedML's `Message` is their envelope.
 
 A silo is a process that holds some of the clients. From silo to server: hello, ready, answer,
-state, failed. From server to silo: invite, welcome, refused, train, collect, bye. `lost` and
+state, failed. From server to silo: invite, welcome, refused, train, collect,
+alive, bye. `lost` and
 `rejected` are what a transport tells its own process.
 """
 
@@ -104,7 +105,8 @@ class Answer(Body):
 
     @classmethod
     def of(cls, asked: Train, work: Work, seconds: float, problem: str | None) -> Answer:
-        values = {k: v.hex() if isinstance(v, float) else v for k, v in vars(work).items()}
+        values: dict[str, Any] = vars(work)
+        values = {k: v.hex() if isinstance(v, float) else v for k, v in values.items()}
         place: dict[str, Any] = asked.model_dump(include={"run", "round", "client"})
         return cls(**place, **values, seconds=seconds, problem=problem)
 
@@ -140,6 +142,10 @@ class ClientState(Body):
     why: Text | None
 
 
+class Alive(Body):
+    """The server is there, whatever it does."""
+
+
 class Bye(Body):
     """The server ends. why: an error's line, if it was one."""
 
@@ -169,6 +175,7 @@ KINDS: dict[str, type[Body]] = {
     "failed": Failed,
     "collect": Collect,
     "state": ClientState,
+    "alive": Alive,
     "bye": Bye,
 }
 _INSIDE: dict[str, type[Body]] = {"lost": Lost, "rejected": Rejected}

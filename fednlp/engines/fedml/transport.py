@@ -47,7 +47,7 @@ class Transport(BaseCommunicationManager):
         self.received: Counter[str] = Counter()
         self._observers: list[Any] = []
         self._inbox: queue.Queue[Any] = queue.Queue()
-        self._stopped = False
+        self.stopped = False
 
     # FedML's contract ------------------------------------------------------------------------
 
@@ -67,11 +67,11 @@ class Transport(BaseCommunicationManager):
 
     def handle_receive_message(self) -> None:
         """Hands on what arrives until `stop_receive_message`."""
-        while not self._stopped:
+        while not self.stopped:
             self.handle_one(1.0)
 
     def stop_receive_message(self) -> None:
-        self._stopped = True
+        self.stopped = True
 
     # ours ------------------------------------------------------------------------------------
 
