@@ -47,6 +47,8 @@ app.add_typer(partition_app)
 # By default a waiting OpenMP thread spins, so that another program on one core costs us an order of
 # magnitude. Read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "WORLD_SIZE" in os.environ:  # else torch tells of every wait for another process that is long
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 
 @contextmanager

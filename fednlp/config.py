@@ -408,6 +408,12 @@ def _check_combinations(config: RunConfig) -> None:
         raise _explain(error, "centralized.client", {}) from None
     _check_client("client", client)
     _check_client("centralized.client", central)
+    engine = config.engine
+    if engine.name == "torchrun" and engine.workers not in ("auto", 1):
+        found = f"found {engine.workers}, and torchrun's processes train the clients"
+        raise UserError(
+            "engine.workers", found, "1 or auto", "torchrun --nproc-per-node says how many"
+        )
     if config.model.lora and (config.model.freeze_embeddings or config.model.freeze_layers):
         raise UserError("model.lora", "freezes all pretrained weights already", fix="drop freeze_*")
 

@@ -29,6 +29,10 @@ class NotFinite(UserError):
     """Training gave NaN or an infinity: an error of a run, an answer to a search for rates."""
 
 
+class ProcessLost(UserError):
+    """Another process of a run is gone; no run of this command can go on without it."""
+
+
 def is_user_error(error: BaseException) -> bool:
     """True for `UserError` and for the leaf packages' errors, which carry the same four fields."""
     return all(hasattr(error, name) for name in ("where", "found", "expected", "fix"))

@@ -7,16 +7,15 @@ import time
 import torch
 from torch import Tensor
 
-from algorithms.algorithm import Cohort, State
+from algorithms.algorithm import State
 from fednlp.client_states import StoredStates
-from fednlp.engines.client import Assignment
+from fednlp.cohorts import Cohorts
 from fednlp.errors import NotFinite
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
 from fednlp.journal import Journal
 from fednlp.profile import AGGREGATION, PREPARATION, clock
 from fednlp.progress import Progress
-from fednlp.random_streams import torch_generator
 from fednlp.remarks import remarks
 from fednlp.results.run_folder import RunFolder
 from fednlp.trackers.feed import Feed
@@ -33,12 +32,11 @@ class Federation:
         feed: Feed | None = None,
     ) -> None:
         self.experiment, self.folder, self.progress, self.feed = experiment, folder, progress, feed
-        self.method, self.sampler = Hooks(experiment.algorithm), experiment.sampler
+        self.method = Hooks(experiment.algorithm)
+        self.cohorts = Cohorts(experiment)
         self.engine, self.states = experiment.engine, StoredStates(experiment, folder, self.method)
         for remark in remarks(experiment):
             progress.message(remark)
-        share = self.sampler.sizes
-        self.population_weight = sum(self.method.weight(int(n)) for n in share)
 
     def run(self, until: int | None = None) -> None:
         """Runs the rounds that the folder does not have yet, all or up to round `until`."""
@@ -54,7 +52,7 @@ class Federation:
         weights, server = self._restore()
         clock.lap(PREPARATION)
         for round in range(self.folder.manifest.completed, until or config.rounds):
-            cohort = self.cohort(round)
+            cohort = self.cohorts.draw(round)
             self.progress.round(round, len(cohort))
             outcome = self.engine.run_round(
                 round, weights, server, cohort, self.states, self.progress.client_done
@@ -65,7 +63,7 @@ class Federation:
                 weights,
                 outcome.mean,
                 server,
-                self._describe(round, survivors),
+                self.cohorts.describe(round, survivors),
                 f"server, round {round + 1}",
             )
             clock.lap(AGGREGATION)
@@ -101,29 +99,3 @@ class Federation:
         }
         server = {k.removeprefix("server/"): v for k, v in state.items() if k.startswith("server/")}
         return state["weights"], server
-
-    def cohort(self, round: int) -> list[Assignment]:
-        """The clients of a round (from 0), drawn from its stream."""
-        train, assignments = self.experiment.partition.splits["train"], []
-        for position in self.sampler.cohort(round):
-            client = int(self.sampler.clients[position])
-            examples = train.client(client)
-            weight = self.method.weight(len(examples)) / self._draws(int(position))
-            assignments.append(Assignment(client, examples, weight))
-        return assignments
-
-    def _draws(self, position: int) -> float:
-        """Inclusion probability relative to uniform sampling: 1 for uniform sampling, exactly."""
-        uniform = self.sampler.per_round / len(self.sampler.clients)
-        probability = float(self.sampler.probability[position])
-        return 1.0 if probability == uniform else probability / uniform
-
-    def _describe(self, round: int, cohort: list[Assignment]) -> Cohort:
-        weight = sum(self.method.weight(len(a.examples)) for a in cohort)
-        return Cohort(
-            round=round,
-            clients=len(cohort),
-            population=len(self.sampler.clients),
-            fraction=weight / self.population_weight,
-            generator=torch_generator(self.experiment.config.seed, "server", round),
-        )

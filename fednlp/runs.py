@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
@@ -64,9 +65,10 @@ def run_pair(
     require(config.trackers)
     experiment, around = Experiment(config), Surroundings(out, console, allow_inexact)
     central = None
-    if config.centralized.budget != "none":
-        central = run_one(experiment, "centralized", around)
-    return run_one(experiment, "federated", around), central
+    with closing(experiment.engine):  # its processes are compared before the first training
+        if config.centralized.budget != "none":
+            central = run_one(experiment, "centralized", around)
+        return run_one(experiment, "federated", around), central
 
 
 def run_one(

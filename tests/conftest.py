@@ -22,6 +22,7 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     OMP_NUM_THREADS="1",
     MKL_NUM_THREADS="1",
+    TORCH_CPP_LOG_LEVEL="ERROR",
 )
 settings.register_profile("fuzz", max_examples=times(100), print_blob=True)
 settings.load_profile("fuzz")

@@ -76,7 +76,7 @@ def _arm(
 
     def measure(repetition: int) -> Sample:
         torch.set_num_threads(client_threads(experiment.config.engine))
-        cohort = federation.cohort(repetition)
+        cohort = federation.cohorts.draw(repetition)
         watch = Stopwatch()
         outcome = federation.engine.run_round(repetition, weights, {}, cohort, federation.states)
         sample = watch.stop()

@@ -11,9 +11,10 @@ import typer
 from fednlp.commands.options import AllowInexact, ConfigFile, Out, Overrides, SkipBad, with_skip_bad
 from fednlp.commands.results import print_gaps, print_plots
 from fednlp.console import console
-from fednlp.errors import UserError, one_line
+from fednlp.errors import ProcessLost, UserError, one_line
 
 if TYPE_CHECKING:
+    from fednlp.config import RunConfig
     from fednlp.results.gap import Gap
 
 
@@ -34,22 +35,31 @@ def run(
     Run again, it only prints; killed and run again, it continues; with more rounds, it extends.
     """
     from fednlp import config as configuration
+    from fednlp.engines.torchrun.membership import membership
     from fednlp.places import config_file
     from fednlp.profile import clock
 
     if profile:
         clock.start()
-    path = config_file(config)
-    chosen = _seeds(seeds)
-    texts = with_skip_bad(overrides, skip_bad)
-    configs = [configuration.load(path, [*texts, f"seed={seed}"]) for seed in chosen] or [
-        configuration.load(path, texts)
-    ]
-    entries = [(str(path), entry) for entry in configs]
-    if configs[0].engine.name == "fedml":
-        _run_federation(entries, out, allow_inexact)
-    else:
-        _run_all(entries, out, allow_inexact)
+
+    def read() -> list[RunConfig]:
+        path, chosen, texts = config_file(config), _seeds(seeds), with_skip_bad(overrides, skip_bad)
+        lines = [[*texts, f"seed={seed}"] for seed in chosen] or [texts]
+        return [configuration.load(path, line) for line in lines]
+
+    def work() -> None:
+        where = str(config_file(config))
+        entries = [(where, entry) for entry in read()]
+        federated = entries[0][1].engine.name == "fedml"
+        (_run_federation if federated else _run_all)(entries, out, allow_inexact)
+
+    me = membership()
+    if me is None or (me.size == 1 and all(c.engine.name == "local" for c in read())):
+        work()
+        return
+    from fednlp.engines.torchrun.command import run_as_member
+
+    run_as_member(me, read, work)
 
 
 def client(
@@ -97,9 +107,14 @@ def suite(
     Run again, it continues. --dry-run only tells what would be done, and what that would cost.
     """
     from fednlp.engines.nursery import begin_early, worker_context
+    from fednlp.engines.torchrun.membership import membership
     from fednlp.places import config_file
     from fednlp.suite import read_suite
 
+    me = membership()
+    if me is not None and me.size > 1:
+        found = f"{me.size} processes were started of a suite"
+        raise UserError("suite", found, "one", "--jobs, or torchrun with 'run' for a single one")
     described = read_suite(config_file(suite), with_skip_bad(overrides, skip_bad))
     planned = [] if dry_run else [entry.config for _, entry in described.runs()]
     if jobs > 1 and planned:
@@ -234,7 +249,7 @@ def _run_all(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> 
             federated, central = run_pair(config, out, console, allow_inexact)
         except (ValueError, OSError) as error:
             line = one_line(error)
-            if len(configs) == 1 or line is None:
+            if len(configs) == 1 or line is None or isinstance(error, ProcessLost):
                 raise
             failures.append(f"error: {where}: {line}")
             print(failures[-1], file=sys.stderr)

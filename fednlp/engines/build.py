@@ -29,4 +29,12 @@ def build_engine(experiment: Experiment) -> Engine:
         from fednlp.engines.fedml.engine import FedmlEngine
 
         return FedmlEngine(experiment)
+    if name == "torchrun":
+        from fednlp.engines.torchrun.current import current_group
+        from fednlp.engines.torchrun.devices import use_own_device
+        from fednlp.engines.torchrun.leader import TorchrunEngine
+
+        group = current_group()
+        use_own_device(experiment.config.engine, group.me)
+        return TorchrunEngine(experiment, group)
     raise UserError("engine.name", f"'{name}' does not run here", fix="engine.name: local")

@@ -25,10 +25,9 @@ from fednlp.engines.client import (
 )
 from fednlp.engines.engine import ClientStates, RoundOutcome
 from fednlp.engines.sums import weighted_sum
-from fednlp.errors import NotFinite
+from fednlp.engines.tally import Tally
 from fednlp.evaluation import predict
 from fednlp.hooks import blaming
-from fednlp.nonfinite import FIX
 from fednlp.profile import AGGREGATION, ALGORITHM, REST, clock
 from fednlp.together.runner import TogetherRunner
 
@@ -72,33 +71,22 @@ class LocalEngine:
         clock.lap(REST)
         received = method.download(weights, server, f"server, round {round + 1}")
         clock.lap(ALGORITHM)
-        outcome, total_weight = RoundOutcome(), 0.0
-        total = weighted_sum(config.engine.aggregation)
+        tally = Tally(round, len(cohort), config.client.on_nonfinite == "skip")
+        outcome, total = tally.outcome, weighted_sum(config.engine.aggregation)
         outcome.bytes_down = payload_bytes(received) * len(cohort)
         uploads = self._uploads(Broadcast(round, weights, received), cohort, states)
         for assignment, upload in zip(cohort, uploads, strict=True):
-            began, place = time.perf_counter(), client_place(assignment.client, round)
-            if upload.problem is None:
+            began = time.perf_counter()
+            if tally.take(assignment, upload):
                 if upload.state is not None:
                     states.store(assignment.client, round, upload.state)
+                place = client_place(assignment.client, round)
                 with blaming(type(method.algorithm), "decode", place):
                     total.add(upload.decoded, assignment.weight)
-                total_weight += assignment.weight
-                outcome.work += upload.work
-            elif config.client.on_nonfinite == "skip":
-                outcome.skipped.append(assignment.client)
-                outcome.lost += upload.work
-                if len(outcome.skipped) == len(cohort):
-                    found = f"no client of {len(cohort)} is left; of client {assignment.client} "
-                    fix = "lower client.lr"
-                    raise NotFinite(f"round {round + 1}", found + upload.problem, fix=fix)
-            else:
-                raise NotFinite(place, upload.problem, fix=FIX)
-            outcome.bytes_up += upload.bytes_up
             clock.lap(AGGREGATION)
-            outcome.device_seconds += upload.seconds + time.perf_counter() - began
+            outcome.device_seconds += time.perf_counter() - began
             on_client()
-        outcome.mean = total.mean(total_weight)
+        outcome.mean = total.mean(tally.total_weight)
         clock.lap(AGGREGATION)
         return outcome
 

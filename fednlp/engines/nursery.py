@@ -44,9 +44,9 @@ def begin_early(engine: EngineConfig) -> None:
 
     Whether it can be started matters only to a run that does want them.
     """
-    wanted = engine.name == "local" and engine.workers != 1
-    if wanted and engine.workers == "auto":
-        wanted = _cores() > 1 and engine.device != "cuda"
+    wanted = engine.workers != 1 and engine.name == "local"
+    if engine.workers == "auto":
+        wanted = wanted and _cores() > 1 and engine.device != "cuda"
     if wanted:
         with suppress(OSError):
             worker_context()

@@ -26,6 +26,7 @@ from fednlp.errors import UserError
 Aggregation = Literal["fast", "exact"]
 BAND, BITS = 16, 48  # exponents of a band; bits of its largest entry in steps
 MOST_CLIENTS = 2**14
+Kind = tuple[tuple[int, ...], torch.dtype]
 LOWEST = -48  # band; what is smaller is far below float32
 
 
@@ -35,6 +36,15 @@ class WeightedSum(Protocol):
 
     def mean(self, total_weight: float) -> State:
         """The sums divided by the weights' total."""
+
+    def kinds(self) -> dict[str, Kind]:
+        """Shape and dtype of every sum, by name."""
+
+    def parts(self) -> State:
+        """Tensors that add up, name by name, to those of the sum over several processes."""
+
+    def replace(self, parts: State, kinds: dict[str, Kind]) -> None:
+        """Becomes the sum over several processes; kinds: of all of them."""
 
 
 def weighted_sum(aggregation: Aggregation) -> FastSum | ExactSum:
@@ -57,19 +67,26 @@ class FastSum:
     def mean(self, total_weight: float) -> State:
         return {name: tensor / total_weight for name, tensor in self.total.items()}
 
+    def kinds(self) -> dict[str, Kind]:
+        return {name: (tuple(t.shape), t.dtype) for name, t in self.total.items()}
+
+    def parts(self) -> State:
+        return self.total
+
+    def replace(self, parts: State, kinds: dict[str, Kind]) -> None:
+        self.total = parts
+
 
 class ExactSum:
     """Of real tensors.
 
     Attributes:
-        shapes, dtypes: of the sums and of their means, by name.
         bands: name -> band -> the sum in steps of that band, int64; none for zeros.
         clients: how many were added.
     """
 
     def __init__(self) -> None:
-        self.shapes: dict[str, torch.Size] = {}
-        self.dtypes: dict[str, torch.dtype] = {}
+        self._kinds: dict[str, Kind] = {}  # of the means
         self.bands: dict[str, dict[int, Tensor]] = {}
         self.clients = 0
 
@@ -77,9 +94,9 @@ class ExactSum:
         self.clients += 1
         check_clients(self.clients)
         for name, tensor in decoded.items():
-            if tensor.shape != self.shapes.setdefault(name, tensor.shape):
-                raise ValueError(f"'{name}' is {list(tensor.shape)}, not {list(self.shapes[name])}")
-            self.dtypes[name] = torch.result_type(tensor, 1.0)
+            kind = tuple(tensor.shape), torch.result_type(tensor, 1.0)
+            if kind != (known := self._kinds.setdefault(name, kind)):
+                raise ValueError(f"'{name}' is {kind}, of another client {known}")
             held = self.bands.setdefault(name, {})
             term = tensor.to(torch.float64) * weight
             largest = float(term.abs().max()) if term.numel() else 0.0
@@ -96,11 +113,28 @@ class ExactSum:
         found: State = {}
         for name, held in self.bands.items():
             device = next(iter(held.values())).device if held else None
-            total = torch.zeros(self.shapes[name], dtype=torch.float64, device=device)
+            shape, dtype = self._kinds[name]
+            total = torch.zeros(shape, dtype=torch.float64, device=device)
             for band in sorted(held):
                 total += held[band].to(torch.float64) * 2.0 ** (BAND * band - BITS)
-            found[name] = (total / total_weight).to(self.dtypes[name])
+            found[name] = (total / total_weight).to(dtype)
         return found
+
+    def kinds(self) -> dict[str, Kind]:
+        return self._kinds
+
+    def parts(self) -> State:
+        return {
+            f"{band} {name}": steps
+            for name, held in self.bands.items()
+            for band, steps in held.items()
+        }
+
+    def replace(self, parts: State, kinds: dict[str, Kind]) -> None:
+        self._kinds, self.bands = kinds, {name: {} for name in kinds}
+        for key, steps in parts.items():
+            band, _, name = key.partition(" ")
+            self.bands[name][int(band)] = steps
 
 
 def band_of(largest: float) -> int:

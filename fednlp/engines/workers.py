@@ -94,9 +94,9 @@ class Workers:
         store, settings = self.experiment.stores[split], self.experiment.config.evaluation
         plan = evaluation_plan(store, indices, settings.tokens_per_batch)
         ends = np.concatenate([[0], np.cumsum(plan.examples)])
-        cuts = _cuts(plan.padded_tokens, PARTS * self.count)
-        parts = [plan.order[ends[a] : ends[b]] for a, b in pairwise(cuts)]
-        costs = [int(plan.padded_tokens[a:b].sum()) for a, b in pairwise(cuts)]
+        places = cuts(plan.padded_tokens, PARTS * self.count)
+        parts = [plan.order[ends[a] : ends[b]] for a, b in pairwise(places)]
+        costs = [int(plan.padded_tokens[a:b].sum()) for a, b in pairwise(places)]
 
         def send(process: Process, position: int) -> None:
             process.send(Predict(split, indices[parts[position]]))
@@ -173,7 +173,7 @@ class Workers:
                 ready.close()
 
 
-def _cuts(costs: np.ndarray, parts: int) -> np.ndarray:
+def cuts(costs: np.ndarray, parts: int) -> np.ndarray:
     """Where to cut a row of costs [n] into `parts`, or fewer, of about one sum: [parts + 1]."""
     total = np.cumsum(costs)
     wanted = total[-1] * np.arange(1, parts) / parts if len(costs) else np.zeros(0)

@@ -36,6 +36,7 @@ def cache(tmp_path_factory):
         ("gpu", ["| smoke, full, 2 x 8 |", "| smoke, LoRA, 2 x 16 |", "graphs / eager"]),
         ("partition_round_trips", ["| h5 | all | all | all | all |", "| csv | shares | shares |"]),
         ("leaderboard_scale", ["| all runs, first |", "| 2 runs more |", "no page over 2,000 kB"]),
+        ("distributed", ["| 2 processes |", "Share of the ceiling", "| counted by", "| 64 |"]),
         ("partition_formats", ["| h5, 250 clients |", "| csv, 2 clients |", "| leaf, 2 clients |"]),
     ],
 )

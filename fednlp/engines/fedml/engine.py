@@ -24,12 +24,13 @@ from fednlp.engines.fedml.messages import Answer, Train
 from fednlp.engines.fedml.roles import current_hub
 from fednlp.engines.fedml.round import FederatedRound, Rejected, bytes_down
 from fednlp.engines.sums import weighted_sum
-from fednlp.errors import NotFinite, UserError
+from fednlp.engines.tally import Tally
+from fednlp.errors import UserError
 from fednlp.evaluation import predict
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks, blaming
 from fednlp.identity import federated_identity
-from fednlp.nonfinite import FIX, nonfinite
+from fednlp.nonfinite import nonfinite
 from fednlp.profile import AGGREGATION, ALGORITHM, REST, WAITING, clock
 
 
@@ -71,32 +72,21 @@ class FedmlEngine:
         self._join()
         federated = self._round(round, weights, received, cohort, states)
         clock.lap(ALGORITHM)
-        outcome, total_weight = RoundOutcome(), 0.0
-        total = weighted_sum(config.engine.aggregation)
+        tally = Tally(round, len(cohort), config.client.on_nonfinite == "skip")
+        outcome, total = tally.outcome, weighted_sum(config.engine.aggregation)
         for assignment, upload in federated.in_order():
             clock.lap(WAITING)
             began, place = time.perf_counter(), client_place(assignment.client, round)
-            on_client()
-            if upload is None:
-                continue
-            outcome.bytes_up += upload.bytes_up
-            outcome.device_seconds += upload.seconds
-            if upload.problem is None:
+            if upload is not None and tally.take(assignment, upload):
                 with blaming(type(method.algorithm), "decode", place):
                     total.add(upload.decoded, assignment.weight)
-                total_weight += assignment.weight
-                outcome.work += upload.work
                 self._ledger_of(states).add(assignment.client, round)
-            elif config.client.on_nonfinite == "skip":
-                outcome.skipped.append(assignment.client)
-                outcome.lost += upload.work
-            else:
-                raise NotFinite(place, upload.problem, fix=FIX)
             clock.lap(AGGREGATION)
             outcome.device_seconds += time.perf_counter() - began
+            on_client()
         self._tell(outcome, federated)
-        _require_enough(round, federated, outcome, total_weight)
-        outcome.mean = total.mean(total_weight)
+        _require_enough(round, federated, tally)
+        outcome.mean = total.mean(tally.total_weight)
         clock.lap(AGGREGATION)
         return outcome
 
@@ -216,24 +206,17 @@ class FedmlEngine:
         outcome.bytes_down = bytes_down(federated)
 
 
-def _require_enough(
-    round: int, federated: FederatedRound, outcome: RoundOutcome, total_weight: float
-) -> None:
-    """Raises UserError: a round with fewer clients than it needs, or none."""
-    count, place = len(federated.cohort), f"round {round + 1}"
-    absent = {**outcome.missing, **outcome.rejected}
+def _require_enough(round: int, federated: FederatedRound, tally: Tally) -> None:
+    """Raises UserError: a round with fewer answers than it needs, or with no mean."""
+    count = len(federated.cohort)
+    absent = {**tally.outcome.missing, **tally.outcome.rejected}
     left = count - len(absent)
-    if left < federated.needed or (total_weight == 0 and absent):
+    if left < federated.needed or tally.total_weight == 0:
         told = "; ".join(f"client {k}: {why}" for k, why in sorted(absent.items())[:3])
         more = f"; and {len(absent) - 3} more" if len(absent) > 3 else ""
+        found = f"{left} of {count} clients gave an answer ({told}{more})"
         fix = "the same command continues; engine.min_clients lets a round do with fewer"
-        raise UserError(
-            place, f"{left} of {count} clients gave an answer ({told}{more})",
-            f"{federated.needed}", fix,
-        )  # fmt: skip
-    if total_weight == 0:
-        found = f"no client of {count} is left; their uploads are not finite"
-        raise NotFinite(place, found, fix="lower client.lr")
+        raise UserError(f"round {round + 1}", found, f"{federated.needed}", fix)
 
 
 def _words(error: Exception) -> str:
