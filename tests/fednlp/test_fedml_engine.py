@@ -8,9 +8,10 @@ import pytest
 import torch
 from harness import contents, digests, run
 
-from fednlp.engines.fedml import ledger, library
+from fednlp.engines.fedml import library
 from fednlp.engines.fedml.codec import decode, encode
 from fednlp.errors import NotFinite, UserError
+from fednlp.results.schema import left_out
 
 if library.missing():
     pytest.skip(f"make fedml installs {library.missing()}", allow_module_level=True)
@@ -144,7 +145,7 @@ def test_bad_answers_are_rejected_and_counted(how, reason, small_config, tmp_pat
     assert list(record["rejected"]) == [str(bad)] and reason in record["rejected"][str(bad)]
     assert f"silo {1 + bad % 2} (" in record["rejected"][str(bad)]
     assert record["weights_sha256"] != first["weights_sha256"]
-    assert "rejected" not in found.rounds[1] and ledger.left_out(record) == {bad}
+    assert "rejected" not in found.rounds[1] and left_out(record) == {bad}
     note = next(n for n in found.result.notes if "rejected" in n)
     assert "left out: 1 (client" in note and reason in note
 

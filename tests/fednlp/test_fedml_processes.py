@@ -250,3 +250,20 @@ def test_mpi_ends_as_a_whole_and_continues(small_data, tmp_path):
     assert again.returncode == 0, err
     whole = local_run(small_data, tmp_path, **LONGER)
     assert weights(run_folder(tmp_path / "mpi")) == weights(whole)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("algorithm", ["fedadam", "scaffold"])
+def test_fedmls_own_cross_silo_gives_the_same_weights(algorithm, small_data, tmp_path):
+    changes = {"algorithm": algorithm, "partition.clients": 3}
+    whole = local_run(small_data, tmp_path, **changes)
+    config, home = tmp_path / "local.yaml", tmp_path / "home"
+    home.mkdir()
+    program = str(Path(sys.executable).parent / "mpirun")
+    done = subprocess.run(
+        [program, "-n", "4", sys.executable, str(ROOT / "examples/fedml_cross_silo.py"), config],
+        env={**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=LIMIT,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split()) == (0, weights(whole)[-1:]), done.stderr
+    assert not [path for path in home.rglob("*") if "fedml" in path.name]

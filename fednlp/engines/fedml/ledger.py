@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fednlp.results.run_folder import Manifest
+from fednlp.results.schema import left_out
 
 
 class Ledger:
@@ -38,9 +39,3 @@ class Ledger:
         """The rounds whose states the run may ask for again: its checkpoint's, its best one's."""
         ends = (manifest.completed, manifest.best_round or 0)
         return sorted({self.last(client, end) for end in ends} - {-1})
-
-
-def left_out(record: Mapping[str, Any]) -> set[int]:
-    """The clients of a round's record that are in no mean."""
-    absent = {int(k) for name in ("missing", "rejected") for k in record.get(name, {})}
-    return {*record.get("skipped", []), *absent}
