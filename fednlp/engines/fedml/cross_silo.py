@@ -170,7 +170,8 @@ def parts_of(config: RunConfig) -> FedmlParts:
     rank, silos = comm.Get_rank(), comm.Get_size() - 1
     prepare_process(config)
     torch.set_num_threads(client_threads(config.engine))
-    experiment = Experiment(config)
+    local = config.engine.model_copy(update={"name": "local"})  # what is scored is scored here
+    experiment = Experiment(config.model_copy(update={"engine": local}))
     clients = len(experiment.sampler.clients)
     wanted = config.sampling.clients_per_round
     if not clients == wanted == silos == experiment.partition.clients:
