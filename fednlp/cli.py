@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 _COMMANDS: dict[str, Callable[..., None]] = {
     "run": runs.run,
+    "client": runs.client,
     "suite": runs.suite,
     "gap": results.gap,
     "plot": results.plot,

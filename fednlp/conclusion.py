@@ -104,6 +104,8 @@ def conclude(
             tuning_note(tuning),
             *_notes(experiment, kind),
             *_skipped(rounds),
+            *_absent(rounds),
+            *(experiment.engine.notes() if kind == "federated" else []),
             *environment_notes(folder.path),
         ],
         files=sums(folder.path),
@@ -209,6 +211,26 @@ def _skipped(rounds: list[dict[str, Any]]) -> list[str]:
         return []
     more = f" and {len(places) - 1} more" if len(places) > 1 else ""
     return [f"uploads that were not finite and left out: {len(places)} ({places[0]}{more})"]
+
+
+def _absent(rounds: list[dict[str, Any]]) -> list[str]:
+    """Clients of a federation that were left out, by what they lacked."""
+    told = []
+    for name, words in (("missing", "gave no answer"), ("rejected", "gave one that was rejected")):
+        places = [
+            f"client {k}, round {r['round']}: {why}"
+            for r in rounds
+            for k, why in r.get(name, {}).items()
+        ]
+        if places:
+            more = f"; and {len(places) - 1} more" if len(places) > 1 else ""
+            told.append(
+                f"clients that {words} and were left out: {len(places)} ({places[0]}{more})"
+            )
+    stray = sum(len(r.get("stray", [])) for r in rounds)
+    if stray:
+        told.append(f"messages to the server that belonged to no client of their round: {stray}")
+    return told
 
 
 # clients ---------------------------------------------------------------------------------------

@@ -194,6 +194,11 @@ class EngineConfig(Section):
     lost: stop, or go on from the last round when torchrun starts all again. timeout: seconds
     without a sign of life after which a process counts as lost.
 
+    Of `fedml` (docs/fedml.md): backend: what carries messages. server: host:port at which GRPC's
+    server listens, and nowhere else. silos: processes that hold clients; null: those that mpirun
+    started. round_timeout: seconds that a round waits. min_clients: answers that a round can do
+    with; null: all. message_limit: bytes. tls: folder of certificates for GRPC.
+
     workers: processes that train clients and score batches. threads: of torch, in each of them.
 
     together: clients that are trained at once; 1: one by one. See `fednlp.processes` and
@@ -205,6 +210,13 @@ class EngineConfig(Section):
     aggregation: Literal["fast", "exact"] = "fast"
     on_worker_loss: Literal["stop", "continue"] = "stop"
     timeout: Annotated[float, Field(ge=5, le=86400)] = 300.0
+    backend: Literal["MPI", "GRPC"] = "MPI"
+    server: str = "127.0.0.1:50061"
+    silos: Annotated[int, Field(gt=0, le=1024)] | None = None
+    round_timeout: Annotated[float, Field(ge=1, le=86400)] = 600.0
+    min_clients: Positive | None = None
+    message_limit: Annotated[int, Field(ge=1000, le=2**40)] = 2**30
+    tls: FilePath | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Literal["auto"] | Annotated[int, Field(gt=0, le=1024)] = "auto"
     threads: Annotated[int, Field(gt=0, le=1024)] | None = None

@@ -203,6 +203,8 @@ class Experiment:
         """The processes that train clients and score batches; None: this one does."""
         from fednlp.engines.workers import Workers
 
+        if self.config.engine.name == "fedml":
+            return None
         count = worker_count(self)
         return Workers(self, count, client_threads(self.config.engine)) if count > 1 else None
 

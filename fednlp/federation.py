@@ -58,7 +58,7 @@ class Federation:
                 round, weights, server, cohort, self.states, self.progress.client_done
             )
             began = time.perf_counter()
-            survivors = [a for a in cohort if a.client not in outcome.skipped]
+            survivors = [a for a in cohort if a.client not in outcome.left_out]
             weights = self.method.server_update(
                 weights,
                 outcome.mean,
@@ -81,11 +81,13 @@ class Federation:
                 outcome.work,
                 lost=outcome.lost,
                 clients=[a.client for a in cohort],
-                skipped=outcome.skipped,
+                **outcome.record,
                 bytes_up=outcome.bytes_up,
                 bytes_down=outcome.bytes_down,
                 device_seconds=outcome.device_seconds + time.perf_counter() - began,
             )
+        if until is None:
+            self.engine.finish(self.states)
 
     def _restore(self) -> tuple[Tensor, State]:
         weights = self.experiment.initial_weights

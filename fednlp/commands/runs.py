@@ -49,7 +49,9 @@ def run(
 
     def work() -> None:
         where = str(config_file(config))
-        _run_all([(where, entry) for entry in read()], out, allow_inexact)
+        entries = [(where, entry) for entry in read()]
+        federated = entries[0][1].engine.name == "fedml"
+        (_run_federation if federated else _run_all)(entries, out, allow_inexact)
 
     me = membership()
     if me is None or (me.size == 1 and all(c.engine.name == "local" for c in read())):
@@ -58,6 +60,28 @@ def run(
     from fednlp.engines.torchrun.command import run_as_member
 
     run_as_member(me, read, work)
+
+
+def client(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    rank: Annotated[int, typer.Option("--rank", min=1, help="1, 2, ... engine.silos")] = 1,
+    out: Out = Path("runs"),
+) -> None:
+    """Be a silo of a federation over gRPC: hold some of the clients and train them.
+
+    The server is `run` with the same configuration; silos may be started before it or after.
+    """
+    from fednlp import config as configuration
+    from fednlp.engines.fedml.roles import serve_silo
+    from fednlp.places import config_file
+
+    path = config_file(config)
+    resolved = configuration.load(path, [*(overrides or []), "engine.name=fedml"])
+    if resolved.engine.backend != "GRPC":
+        fix = "engine.backend=GRPC; with MPI, mpirun starts all by the run command"
+        raise UserError("engine.backend", f"is {resolved.engine.backend}", "GRPC", fix)
+    serve_silo(resolved, str(path), out, rank)
 
 
 def suite(
@@ -182,6 +206,18 @@ def check(
         console.print(f"{failed} checks failed", highlight=False)
         raise typer.Exit(1)
     console.print("all checks passed", highlight=False)
+
+
+def _run_federation(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> None:
+    """The server, or one of the silos that mpirun starts with the same command."""
+    from fednlp.engines.fedml.roles import federation, is_silo, serve_silo
+
+    where, config = configs[0]
+    if is_silo(config.engine):
+        serve_silo(config, where, out)
+        return
+    with federation(config.engine):
+        _run_all(configs, out, allow_inexact)
 
 
 def _run_all(configs: list[tuple[str, Any]], out: Path, allow_inexact: bool) -> None:

@@ -22,6 +22,13 @@ def build_engine(experiment: Experiment) -> Engine:
         from fednlp.engines.local import LocalEngine
 
         return LocalEngine(experiment)
+    if name == "fedml":
+        from fednlp.engines.fedml.roles import current_hub
+
+        current_hub()  # before FedML is imported
+        from fednlp.engines.fedml.engine import FedmlEngine
+
+        return FedmlEngine(experiment)
     if name == "torchrun":
         from fednlp.engines.torchrun.current import current_group
         from fednlp.engines.torchrun.devices import use_own_device

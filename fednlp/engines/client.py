@@ -79,6 +79,28 @@ class Learned:
     work: Work
 
 
+@dataclass(frozen=True)
+class Contribution:
+    """What a client made of its round.
+
+    payload: as it is sent. state: what it keeps; None where it keeps nothing. problem: what is not
+    finite, in words.
+    """
+
+    payload: State
+    state: State | None
+    work: Work
+    problem: str | None
+
+    def decoded(self, method: Hooks, weights: Tensor, place: str) -> tuple[State, str | None]:
+        """The payload as dense tensors to be summed, or the problem. weights: [P], as sent."""
+        if self.problem is not None:
+            return {}, self.problem
+        decoded = method.decode(self.payload, weights, place)
+        fresh = {name: t for name, t in decoded.items() if t is not self.payload.get(name)}
+        return decoded, nonfinite(fresh, "decoded upload")
+
+
 @dataclass
 class ClientRunner:
     """Runs clients of one federated run, one after another."""
@@ -107,24 +129,33 @@ class ClientRunner:
         """`run`, where `learn` does the trainings."""
         began = time.perf_counter()
         place = client_place(assignment.client, sent.round)
-        client, work = self._client(learn, sent, assignment, state)
-        stateful = bool(state)
-        payload = self.method.local_update(client, place)
-        kept = client.state if client.state or stateful else None
-        problem = nonfinite(payload, "upload") or _loss_problem(work)
-        problem = problem or nonfinite(kept or {}, "state")
-        decoded: State = {}
-        if problem is None:
-            decoded = self.method.decode(payload, sent.weights, place)
-            fresh = {name: t for name, t in decoded.items() if t is not payload.get(name)}
-            problem = nonfinite(fresh, "decoded upload")
+        made = self._contribution(learn, sent, assignment, state)
+        decoded, problem = made.decoded(self.method, sent.weights, place)
         clock.lap(ALGORITHM)
-        upload = Upload(work, payload_bytes(payload), time.perf_counter() - began)
+        upload = Upload(made.work, payload_bytes(made.payload), time.perf_counter() - began)
         if problem is not None:
             upload.problem = problem
         else:
-            upload.decoded, upload.state = decoded, kept
+            upload.decoded, upload.state = decoded, made.state
         return upload
+
+    def contribution(self, sent: Broadcast, assignment: Assignment, state: State) -> Contribution:
+        """`run` as far as a client knows it: nothing of `sent` but what it received is used."""
+        return self._contribution(self._alone, sent, assignment, state)
+
+    def _contribution(
+        self,
+        learn: Callable[[Asked], Learned],
+        sent: Broadcast,
+        assignment: Assignment,
+        state: State,
+    ) -> Contribution:
+        client, work = self._client(learn, sent, assignment, state)
+        stateful = bool(state)
+        payload = self.method.local_update(client, client_place(assignment.client, sent.round))
+        kept = client.state if client.state or stateful else None
+        problem = nonfinite(payload, "upload") or _loss_problem(work)
+        return Contribution(payload, kept, work, problem or nonfinite(kept or {}, "state"))
 
     def _alone(self, asked: Asked) -> Learned:
         clock.lap(ALGORITHM)

@@ -23,15 +23,33 @@ class RoundOutcome:
     """mean: the weighted mean of the decoded payloads; bytes and seconds over the whole cohort.
 
     skipped: clients that were left out of the mean, whose work is in `lost` instead of `work`.
+    missing, rejected: further clients that were left out, and why: they gave no answer, or one that
+    cannot be used. stray: what came from somewhere and belongs to no client of the round.
     """
 
     mean: State = field(default_factory=dict)
     work: Work = field(default_factory=Work)
     lost: Work = field(default_factory=Work)
     skipped: list[int] = field(default_factory=list)
+    missing: dict[int, str] = field(default_factory=dict)
+    rejected: dict[int, str] = field(default_factory=dict)
+    stray: list[str] = field(default_factory=list)
     bytes_up: int = 0
     bytes_down: int = 0
     device_seconds: float = 0.0
+
+    @property
+    def left_out(self) -> set[int]:
+        return {*self.skipped, *self.missing, *self.rejected}
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a round's record says of clients that were left out; nothing where none can be."""
+        told: dict[str, Any] = {"skipped": self.skipped}
+        for name in ("missing", "rejected"):
+            if found := getattr(self, name):
+                told[name] = {str(client): why for client, why in found.items()}
+        return {**told, "stray": self.stray} if self.stray else told
 
 
 class ClientStates(Protocol):
@@ -76,6 +94,12 @@ class Engine(Protocol):
         Raises:
             UserError: a process that is lost.
         """
+
+    def finish(self, states: ClientStates) -> None:
+        """All rounds are done: states that are kept elsewhere come into the run's folder."""
+
+    def notes(self) -> list[str]:
+        """What a reader of the result must know of how it was carried."""
 
     def facts(self) -> dict[str, Any]:
         """What `environment.json` says of it; {} for this process and its workers.

@@ -110,6 +110,12 @@ class LocalEngine:
             return workers.predict(split, weights, indices)
         return predict(self.experiment, split, weights, indices)
 
+    def finish(self, states: ClientStates) -> None:
+        """They are there."""
+
+    def notes(self) -> list[str]:
+        return []
+
     def facts(self) -> dict[str, Any]:
         exact = self.experiment.config.engine.aggregation == "exact"
         return {"aggregation": "exact"} if exact else {}

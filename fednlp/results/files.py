@@ -137,7 +137,14 @@ def parse_json(data: bytes) -> Any:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
-    """Writes a safetensors file; returns its SHA-256. Tensors that share memory are written twice.
+    """Writes a safetensors file; returns its SHA-256."""
+    data = tensor_bytes(tensors)
+    write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def tensor_bytes(tensors: dict[str, Tensor]) -> bytes:
+    """The content of a safetensors file. Tensors that share memory are written twice.
 
     tensors: dense; a method may keep one under two names, which the format does not know.
     """
@@ -150,9 +157,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
         storage = values.untyped_storage().data_ptr()
         plain[name] = values.clone() if storage in storages else values
         storages.add(storage)
-    data = save(plain)
-    write_bytes(path, data)
-    return hashlib.sha256(data).hexdigest()
+    return save(plain)
 
 
 def read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:

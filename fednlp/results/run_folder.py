@@ -201,7 +201,7 @@ class RunFolder:
 
     def put_client_state(self, client: int, round: int, state: dict[str, Tensor]) -> None:
         """Stores a client's new state beside the committed one until the next commit."""
-        name = f"clients/{client:06d}-{round:06d}.safetensors"
+        name = _client_file(client, round)
         self.manifest.sha256[name] = files.write_tensors(self.path / name, state)
         self.manifest.clients[str(client)] = name
 
@@ -209,6 +209,17 @@ class RunFolder:
         """Stores the tensors to continue from, `weights` [P] among them, until the next commit."""
         name = _checkpoint(completed)
         self.manifest.sha256[name] = files.write_tensors(self.path / name, state)
+
+    def has_client_state(self, client: int, round: int) -> bool:
+        """Whether what a client kept after a round (from 0) is committed."""
+        return _client_file(client, round) in self.manifest.referenced()
+
+    def commit_client_states(self, last: dict[int, int], best: dict[int, int]) -> None:
+        """Makes states permanent that came after their rounds: client -> round (from 0)."""
+        manifest = self.manifest
+        manifest.clients = {str(k): _client_file(k, r) for k, r in sorted(last.items())}
+        manifest.best_clients = {str(k): _client_file(k, r) for k, r in sorted(best.items())}
+        self._write_manifest()
 
     def commit(self, completed: int, *, best: float | None = None, keep: bool = False) -> None:
         """Makes everything up to round `completed`, whose state was put here, permanent.
@@ -287,6 +298,10 @@ class RunFolder:
                 if f"{folder}/{path.name}" not in names
                 and (own_names.is_state(path.name) or own_names.is_temporary(path.name))
             )
+
+
+def _client_file(client: int, round: int) -> str:
+    return f"clients/{client:06d}-{round:06d}.safetensors"
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -207,6 +208,16 @@ class Result(Record):
         return self
 
 
+def absent(record: Mapping[str, Any]) -> set[int]:
+    """Clients of a federation's round that gave no answer, or none that could be used."""
+    return {int(client) for name in ("missing", "rejected") for client in record.get(name, {})}
+
+
+def left_out(record: Mapping[str, Any]) -> set[int]:
+    """The clients of a round's record that are in no mean."""
+    return {*record.get("skipped", []), *absent(record)}
+
+
 class Round(BaseModel):
     """A line of `rounds.jsonl`: what tables and plots read of it; further entries may stand there.
 
@@ -230,4 +241,7 @@ class Round(BaseModel):
     weights_sha256: str = ""
     clients: list[int] = Field(default_factory=list)
     skipped: list[int] = Field(default_factory=list)
+    missing: dict[str, str] = Field(default_factory=dict)  # client -> why; of a federation only
+    rejected: dict[str, str] = Field(default_factory=dict)
+    stray: list[str] = Field(default_factory=list)  # messages that belonged to no client
     validation: dict[str, Metric] | None = None

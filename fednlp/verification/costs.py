@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fednlp.config import SamplingConfig
+from fednlp.results.schema import absent, left_out
 from fednlp.sampling import Sampler, make_sampler
 from fednlp.verification.check import Wrong, require_equal
 from fednlp.verification.evidence import Evidence
@@ -99,9 +100,10 @@ def cohorts(evidence: Evidence) -> str:
                 f"round {record['round']}: clients {_some(record['clients'])}, but the seed draws "
                 f"{_some(drawn)}"
             )
-        if not set(record.get("skipped", [])) < set(drawn):
+        if not left_out(record) < set(drawn):
             raise Wrong(f"round {record['round']}: clients were left out that are not in it")
-        once = epochs * int(sizes[drawn].sum())
+        trained = [client for client in drawn if client not in absent(record)]
+        once = epochs * int(sizes[trained].sum())
         if record["examples"] % once:
             raise Wrong(
                 f"round {record['round']}: {record['examples']} examples, but its clients have "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fednlp.results.files import stands
+from fednlp.results.schema import left_out
 from fednlp.verification.evidence import Evidence
 
 
@@ -61,7 +62,7 @@ def _states(evidence: Evidence, completed: int) -> tuple[dict[str, str], int]:
     newest: dict[int, int] = {}
     for record in evidence.rounds[:completed]:
         for client in record["clients"]:
-            if client not in record.get("skipped", []):
+            if client not in left_out(record):
                 newest[client] = record["round"] - 1
     known = {*manifest.clients.values(), *manifest.best_clients.values()}
     names = {k: f"clients/{k:06d}-{round:06d}.safetensors" for k, round in newest.items()}

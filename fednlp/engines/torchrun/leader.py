@@ -135,6 +135,12 @@ class TorchrunEngine:
                 predictions[position] = value
         return predictions
 
+    def finish(self, states: ClientStates) -> None:
+        """They are there."""
+
+    def notes(self) -> list[str]:
+        return []
+
     def facts(self) -> dict[str, Any]:
         told: dict[str, Any] = {
             "engine": "torchrun",

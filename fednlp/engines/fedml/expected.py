@@ -1,0 +1,42 @@
+"""What uploads must look like: the method's own, from a client that learns nothing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from algorithms.algorithm import Client, Correction, State, Trained
+from fednlp.components import client_optimizer
+from fednlp.experiment import Experiment
+from fednlp.hooks import Hooks
+
+Shapes = dict[str, tuple[torch.dtype, tuple[int, ...]]]
+
+
+def expected_shapes(experiment: Experiment, weights: Tensor, received: State) -> Shapes:
+    """Type and shape of each tensor of a decoded upload. weights: [P].
+
+    Raises:
+        UserError: a hook of a third party's method raises.
+    """
+    method, place = Hooks(experiment.algorithm), "what an upload looks like"
+    optimizer = client_optimizer(experiment.config.client)
+
+    def train(start: Tensor, correct: Correction | None) -> Trained:
+        if correct is not None:  # methods may sum up what they see
+            correct(torch.zeros_like(start), start)
+        return Trained(start.clone(), 1, optimizer.lr, (optimizer.lr,))
+
+    client = Client(
+        index=0,
+        examples=1,
+        round=0,
+        received=received,
+        state=method.init_client(experiment.initial_weights, place),
+        layout=experiment.model.layout,
+        optimizer=optimizer,
+        generator=torch.Generator().manual_seed(0),
+        train=train,
+    )
+    decoded = method.decode(method.local_update(client, place), weights, place)
+    return {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in decoded.items()}

@@ -1,0 +1,69 @@
+"""MPI as the carrier: mpirun starts all processes, rank 0 is the server.
+
+FedML's own manager sends pickles; here a message is a buffer of bytes, whose length is known before
+it is received. As in FedML a thread receives, so that a silo that trains takes what it is sent.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from fednlp.engines.fedml.transport import Deadline, Transport, Unreachable
+
+_TAG = 7  # of our messages
+_POLL = 0.0005  # seconds between looks
+_DELIVERY = 60.0  # seconds that a process may take to receive what it is sent
+
+
+class MpiTransport(Transport):
+    """comm: a communicator of mpi4py, all of whose processes make one of these."""
+
+    def __init__(self, comm: Any, limit: int) -> None:
+        super().__init__(comm.Get_rank(), limit)
+        from mpi4py import MPI
+
+        self._mpi, self._comm = MPI, comm
+        self._closing = threading.Event()
+        self._receiver = threading.Thread(target=self._receive, name="fedml-mpi", daemon=True)
+        self._receiver.start()
+        self.connected()
+
+    def _send(self, receiver: int, frame: bytes) -> None:
+        request = self._comm.Isend([frame, self._mpi.BYTE], dest=receiver, tag=_TAG)
+        deadline, wait = Deadline(_DELIVERY), 0.0
+        while not request.Test():
+            if deadline.over:
+                request.Cancel()
+                raise Unreachable(f"not received within {_DELIVERY:g} s")
+            time.sleep(wait)
+            wait = _POLL
+
+    def _receive(self) -> None:
+        status = self._mpi.Status()
+        while not self._closing.is_set():
+            found = self._comm.Improbe(self._mpi.ANY_SOURCE, _TAG, status)
+            if found is None:
+                time.sleep(_POLL)
+                continue
+            size, sender = status.Get_count(self._mpi.BYTE), status.Get_source()
+            if size > self.limit:
+                self._drop(found)
+                self.rejects(sender, f"a message of {size} bytes, above the limit of {self.limit}")
+                continue
+            frame = bytearray(size)
+            found.Recv([frame, self._mpi.BYTE])
+            self.arrived(sender, frame)
+
+    def _drop(self, found: Any) -> None:
+        """Receives a message into no memory."""
+        try:
+            found.Recv([bytearray(0), self._mpi.BYTE])
+        except self._mpi.Exception as error:
+            if error.Get_error_class() != self._mpi.ERR_TRUNCATE:
+                raise
+
+    def close(self) -> None:
+        self._closing.set()
+        self._receiver.join(timeout=5)

@@ -1,0 +1,142 @@
+"""One round of a federation: who is asked, who has answered, who is missing."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from algorithms.algorithm import State
+from fednlp.engines.client import Assignment, Upload, payload_bytes
+from fednlp.engines.fedml.hub import Hub, described
+from fednlp.engines.fedml.messages import Answer, Body, Failed, Train
+from fednlp.engines.fedml.transport import Deadline
+
+AHEAD = 2  # clients that a silo has been sent, so that it never waits for the next
+_STRAYS = 20  # that a round tells
+
+
+class Rejected(Exception):
+    """An answer that cannot be used; why, in words."""
+
+
+@dataclass
+class FederatedRound:
+    """An `Exchange`. All but the round's own clients is a stray.
+
+    ask: what a client is told. accept: makes an upload of an answer, or raises Rejected.
+    needed: answers that the round can do with.
+    """
+
+    hub: Hub
+    cohort: list[Assignment]
+    received: State
+    ask: Callable[[int], Train]
+    accept: Callable[[Answer, State], Upload]
+    needed: int
+    seconds: float
+    uploads: dict[int, Upload] = field(default_factory=dict)  # by position in the cohort
+    missing: dict[int, str] = field(default_factory=dict)
+    rejected: dict[int, str] = field(default_factory=dict)
+    stray: list[str] = field(default_factory=list)
+    sends: int = 0
+    answered: int = 0
+
+    def __post_init__(self) -> None:
+        self._deadline = Deadline(self.seconds)
+        self._todo: dict[int, deque[int]] = {rank: deque() for rank in self.hub.silos}
+        self._asked: dict[int, list[int]] = {rank: [] for rank in self.hub.silos}
+        self._gone: dict[int, str] = {}
+        for position, assignment in enumerate(self.cohort):
+            self._todo[self.hub.silo_of(assignment.client)].append(position)
+
+    def in_order(self) -> Iterator[tuple[Assignment, Upload | None]]:
+        """The cohort's uploads; None for whoever is missing or rejected."""
+        self.hub.exchange = self
+        try:
+            for rank in self.hub.silos:
+                self._dispatch(rank)
+            for position, assignment in enumerate(self.cohort):
+                while not self._settled(position):
+                    self._wait()
+                yield assignment, self.uploads.pop(position, None)
+        finally:
+            self.hub.exchange = None
+            self.stray = (self.hub.strays + self.stray)[:_STRAYS]
+            self.hub.strays = []
+
+    def _settled(self, position: int) -> bool:
+        return any(position in found for found in (self.uploads, self.missing, self.rejected))
+
+    def _wait(self) -> None:
+        """Hands on one message, or finds that no more is to be waited for."""
+        waiting = {rank for rank in self.hub.silos if self._todo[rank] or self._asked[rank]}
+        ready = {rank for rank in waiting if self.hub.silos[rank].ready}
+        if self._deadline.over or (not ready and self.answered >= self.needed):
+            for rank in waiting:
+                why = f"no answer of {self.hub.place(rank)} within {self.seconds:g} s"
+                if rank not in ready:
+                    why = f"{self.hub.place(rank)} is gone"
+                    why += f" ({self._gone[rank]})" if rank in self._gone else ""
+                self.missing |= dict.fromkeys([*self._asked[rank], *self._todo[rank]], why)
+                self._asked[rank] = []
+                self._todo[rank].clear()
+            return
+        self.hub.transport.handle_one(min(0.5, self._deadline.left))
+
+    def _dispatch(self, rank: int) -> None:
+        todo, asked = self._todo[rank], self._asked[rank]
+        while self.hub.silos[rank].ready and todo and len(asked) < AHEAD:
+            position = todo[0]
+            if not self.hub.tell(rank, self.ask(self.cohort[position].client), self.received):
+                return
+            asked.append(todo.popleft())
+            self.sends += 1
+
+    # Exchange --------------------------------------------------------------------------------
+
+    def back(self, silo: int) -> None:
+        self._dispatch(silo)
+
+    def gone(self, silo: int, why: str) -> None:
+        """What it was asked for is asked again if it comes back."""
+        self._gone[silo] = why
+        self._todo[silo].extendleft(reversed(self._asked[silo]))
+        self._asked[silo] = []
+
+    def receive(self, silo: int, body: Body, tensors: State) -> None:
+        position = self._asked_for(silo, body)
+        if position is None:
+            self.stray.append(f"silo {silo}: {described(body)}, which it was not asked for")
+            return
+        self._asked[silo].remove(position)
+        try:
+            if not isinstance(body, Answer):
+                raise Rejected(getattr(body, "why", "no answer"))
+            self.uploads[position] = self.accept(body, tensors)
+            self.answered += 1
+        except Rejected as error:
+            self.rejected[position] = f"{self.hub.place(silo)}: {error}"
+        self._dispatch(silo)
+
+    def unreadable(self, silo: int, why: str) -> None:
+        """A silo works in order: what cannot be read is the answer to what it was asked first."""
+        if self._asked[silo]:
+            self.rejected[self._asked[silo].pop(0)] = f"{self.hub.place(silo)}: {why}"
+            self._dispatch(silo)
+        else:
+            self.stray.append(f"silo {silo}: {why}")
+
+    def _asked_for(self, silo: int, body: Body) -> int | None:
+        if not isinstance(body, Answer | Failed):
+            return None
+        for position in self._asked[silo]:
+            asked = self.ask(self.cohort[position].client)
+            if (body.run, body.round, body.client) == (asked.run, asked.round, asked.client):
+                return position
+        return None
+
+
+def bytes_down(federated: FederatedRound) -> int:
+    """What the method sent to all clients that were asked."""
+    return payload_bytes(federated.received) * federated.sends
