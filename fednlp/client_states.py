@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from algorithms.algorithm import State
 from fednlp.engines.client import client_place
+from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
 from fednlp.results.run_folder import RunFolder
+from fednlp.results.schema import left_out
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,28 @@ class StoredStates:
     method: Hooks
 
     def load(self, client: int, round: int) -> State:
-        """On the device; the method's own first state where the folder has none."""
+        """On the device; the method's own first state of a client that has not trained yet.
+
+        Raises:
+            UserError: it has trained, and its state is elsewhere.
+        """
         state = self.folder.client_state(client)
-        if state is None:
-            place = client_place(client, round)
-            return self.method.init_client(self.experiment.initial_weights, place)
-        return {name: tensor.to(self.experiment.device) for name, tensor in state.items()}
+        if state is not None:
+            return {name: tensor.to(self.experiment.device) for name, tensor in state.items()}
+        place = client_place(client, round)
+        first = self.method.init_client(self.experiment.initial_weights, place)
+        if first and client in self._trained:
+            where = f"{self.folder.path}: {place}"
+            found = "has trained before, and its state is not in this folder"
+            fix = "continue with the engine that began the run: its clients keep their states"
+            raise UserError(where, found, fix=fix)
+        return first
+
+    @cached_property
+    def _trained(self) -> set[int]:
+        """Clients whose uploads counted in the rounds that were there when the run began."""
+        records = self.folder.rounds()
+        return {k for record in records for k in set(record["clients"]) - left_out(record)}
 
     def store(self, client: int, round: int, state: State) -> None:
         self.folder.put_client_state(client, round, state)
