@@ -18,7 +18,10 @@ from fednlp.leaderboard.digest import BoardRun
 from fednlp.results.files import refuse_link
 
 NAME = ".fednlp-cache.sqlite"
-_TABLE = "CREATE TABLE IF NOT EXISTS digests (key TEXT PRIMARY KEY, content BLOB NOT NULL)"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS digests (key TEXT PRIMARY KEY, content BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS scores (key TEXT PRIMARY KEY, content BLOB NOT NULL);
+"""
 
 
 class Cache:
@@ -34,31 +37,51 @@ class Cache:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The plain data of a digest, see `BoardRun.as_json`; None if it is not there."""
-        with suppress(sqlite3.Error, ValueError, zlib.error), self._opened() as database:
-            if database is not None:
-                row = database.execute(
-                    "SELECT content FROM digests WHERE key = ?", (key,)
-                ).fetchone()
-                return json.loads(zlib.decompress(row[0])) if row else None
-        return None
+        return self._get("digests", key)
 
     def put(self, runs: Iterable[BoardRun]) -> None:
         """Adds digests; where the file cannot be written they are not kept, and no harm is done."""
-        rows = ((run.key, zlib.compress(json.dumps(run.as_json()).encode(), 1)) for run in runs)
+        self._put("digests", ((run.key, run.as_json()) for run in runs))
+
+    def keep(self, keys: Iterable[str]) -> None:
+        """Forgets all other digests."""
+        self._keep("digests", keys)
+
+    def get_scores(self, key: str) -> dict[str, Any] | None:
+        """The scores of a run on draws of its test examples, see `example_pairs`, or None."""
+        return self._get("scores", key)
+
+    def put_scores(self, scores: dict[str, dict[str, Any]]) -> None:
+        """Adds scores by key, as `put` adds digests."""
+        self._put("scores", scores.items())
+
+    def keep_scores(self, keys: Iterable[str]) -> None:
+        """Forgets all other scores."""
+        self._keep("scores", keys)
+
+    def _get(self, table: str, key: str) -> dict[str, Any] | None:
+        with suppress(sqlite3.Error, ValueError, zlib.error), self._opened() as database:
+            if database is not None:
+                found = f"SELECT content FROM {table} WHERE key = ?"
+                row = database.execute(found, (key,)).fetchone()
+                return json.loads(zlib.decompress(row[0])) if row else None
+        return None
+
+    def _put(self, table: str, entries: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        rows = ((key, zlib.compress(json.dumps(data).encode(), 1)) for key, data in entries)
         with suppress(sqlite3.Error), self._opened() as database:
             if database is not None:
                 with database:
-                    database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?)", rows)
+                    database.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", rows)
 
-    def keep(self, keys: Iterable[str]) -> None:
-        """Forgets all others."""
+    def _keep(self, table: str, keys: Iterable[str]) -> None:
         wanted = set(keys)
         with suppress(sqlite3.Error), self._opened() as database:
             if database is not None:
                 with database:
-                    known = [row[0] for row in database.execute("SELECT key FROM digests")]
+                    known = [row[0] for row in database.execute(f"SELECT key FROM {table}")]
                     gone = [(key,) for key in known if key not in wanted]
-                    database.executemany("DELETE FROM digests WHERE key = ?", gone)
+                    database.executemany(f"DELETE FROM {table} WHERE key = ?", gone)
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection | None]:
@@ -72,10 +95,10 @@ class Cache:
         assert self.path is not None
         database = sqlite3.connect(self.path, timeout=10)
         try:
-            database.execute(_TABLE)
+            database.executescript(_TABLES)
         except sqlite3.DatabaseError:  # another thing than a database, or half of one
             database.close()
             self.path.unlink(missing_ok=True)
             database = sqlite3.connect(self.path, timeout=10)
-            database.execute(_TABLE)
+            database.executescript(_TABLES)
         return database
