@@ -1,12 +1,14 @@
 """Digests of run folders that were read before, in one SQLite file inside the site.
 
 The key is a hash of the files' content, so an entry is never out of date: a folder that changed by
-one bit has another key. A cache that cannot be read is made again.
+one bit has another key. Beside it stand the keys of folders whose files are as they were, and the
+scores of runs on draws of their test examples. A cache that cannot be read is made again.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,6 +23,7 @@ NAME = ".fednlp-cache.sqlite"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS digests (key TEXT PRIMARY KEY, content BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS scores (key TEXT PRIMARY KEY, content BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS folders (path BLOB PRIMARY KEY, state TEXT NOT NULL, key TEXT NOT NULL);
 """
 
 
@@ -58,6 +61,23 @@ class Cache:
     def keep_scores(self, keys: Iterable[str]) -> None:
         """Forgets all other scores."""
         self._keep("scores", keys)
+
+    def folders(self) -> dict[str, tuple[str, str]]:
+        """Path of a folder -> state of its files, key; see `known_folders`."""
+        with suppress(sqlite3.Error, ValueError), self._opened() as database:
+            if database is not None:
+                rows = database.execute("SELECT path, state, key FROM folders")
+                return {os.fsdecode(path): (str(state), str(key)) for path, state, key in rows}
+        return {}
+
+    def put_folders(self, folders: dict[str, tuple[str, str]]) -> None:
+        """Replaces what `folders` gives."""
+        rows = [(os.fsencode(path), *known) for path, known in folders.items()]
+        with suppress(sqlite3.Error), self._opened() as database:
+            if database is not None:
+                with database:
+                    database.execute("DELETE FROM folders")
+                    database.executemany("INSERT INTO folders VALUES (?, ?, ?)", rows)
 
     def _get(self, table: str, key: str) -> dict[str, Any] | None:
         with suppress(sqlite3.Error, ValueError, zlib.error), self._opened() as database:
