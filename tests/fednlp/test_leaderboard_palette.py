@@ -1,4 +1,4 @@
-"""The colours of the style sheet: contrast as WCAG 2 computes it, and without full colour vision."""
+"""The colours of the style sheet: contrast as WCAG 2 has it, and without full colour vision."""
 
 from __future__ import annotations
 
@@ -109,7 +109,6 @@ def test_both_ways_to_a_dark_page_have_one_palette():
 def test_colours_of_lines_are_told_apart(theme, vision):
     seen = [lab(np.array(VISION[vision]) @ THEMES[theme][f"c{n}"]) for n in range(COLOURS)]
     nearest = min(
-        (np.linalg.norm(a - b), f"c{i} c{k}")
-        for (i, a), (k, b) in combinations(enumerate(seen), 2)
+        (np.linalg.norm(a - b), f"c{i} c{k}") for (i, a), (k, b) in combinations(enumerate(seen), 2)
     )
     assert nearest[0] >= 12, nearest  # 2.3 is just noticeable
