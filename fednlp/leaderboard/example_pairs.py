@@ -1,7 +1,7 @@
 """Pairs of methods over test examples: the paired bootstrap, from the predictions of the runs.
 
 A run's scores on the draws are computed once and serve all its pairs; the cache keeps them under
-the checksum of the predictions. A site computes at most so many, see `MOST_EXAMPLES`.
+the checksum of the predictions. A site has at most so many, see `MOST_RUNS`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from fednlp.statistics.examples import ExampleScores, difference_over_examples, 
 from fednlp.statistics.rules import EXAMPLE_RESAMPLES
 
 VERSION = 1  # raise when the scores of a run on the draws change
-MOST_EXAMPLES = 500_000  # test examples of all runs compared: each is drawn 2,000 times
+# of a site, known to the cache or not, so that a site does not depend on the ones before it
+MOST_RUNS = 60  # a run takes a third of a second and more
+MOST_EXAMPLES = 300_000  # of all these runs: 1,000 take a thirtieth
 MOST_CLASSES = 100_000  # that predictions may name
 
 
@@ -57,24 +59,27 @@ class _Drawn:
 
 def with_example_pairs(board: Board, cache: Cache) -> Board:
     """The board with the bootstrap over test examples of its pairs, or why there is none."""
-    left, benchmarks, used = MOST_EXAMPLES, [], []
+    runs_left, examples_left = MOST_RUNS, MOST_EXAMPLES
+    benchmarks, used = [], []
     for benchmark in board.benchmarks:
         runs = _runs(benchmark)
-        cost = sum(run.result.data.examples["test"] for run in runs if _checksum(run))
-        if cost > left:
-            benchmarks.append(replace(benchmark, over_examples=OverExamples(left_out=_large(cost))))
+        sizes = [run.result.data.examples["test"] for run in runs if _checksum(run)]
+        if len(sizes) > runs_left or sum(sizes) > examples_left:
+            left_out = OverExamples(left_out=_large(sizes))
+            benchmarks.append(replace(benchmark, over_examples=left_out))
             continue
-        left -= cost
+        runs_left, examples_left = runs_left - len(sizes), examples_left - sum(sizes)
         used += [_key(run) for run in runs]
         benchmarks.append(replace(benchmark, over_examples=_compared(benchmark, runs, cache)))
     cache.keep_scores(used)
     return replace(board, benchmarks=tuple(benchmarks))
 
 
-def _large(cost: int) -> str:
+def _large(sizes: Sequence[int]) -> str:
     return (
-        f"Not computed over test examples: a site computes {MOST_EXAMPLES:,} of them in all, and "
-        f"the runs of this benchmark would add {cost:,}. `gap RUNS_DIR --pairs` computes it."
+        f"Not computed over test examples: a site has at most {MOST_RUNS} runs with "
+        f"{MOST_EXAMPLES:,} test examples in all, and this benchmark would add {len(sizes)} runs "
+        f"with {sum(sizes):,}. `gap RUNS_DIR --pairs` computes it."
     )
 
 

@@ -22,6 +22,7 @@ from fednlp.leaderboard.build import board_of, build
 from fednlp.leaderboard.cache import NAME
 from fednlp.leaderboard.digest import BoardRun, folder_key, read_digest
 from fednlp.leaderboard.site import MARKER
+from fednlp.leaderboard.spread import spread
 from fednlp.results import tables
 from fednlp.results.floor import FLOOR_MARK, FLOOR_NOTE
 from fednlp.results.gap import gaps
@@ -251,6 +252,45 @@ def test_a_search_without_the_trial_it_chose_is_named(runs, changes):
     _forged(path, tuned=True, tuning=_tuning().model_copy(update=changes))
     (problem,) = board_of([runs]).problems
     assert path.name in problem and "the trial that it chose" in problem
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 10])
+def test_a_line_says_its_intervals_or_from_how_many_seeds_there_is_one(tmp_path, seeds):
+    for seed in range(seeds):
+        write_pair(tmp_path, replace(BASE, seed=seed))
+    built = build([tmp_path], tmp_path / "site")
+    (line,) = built.board.lines
+    told, numbers = dict(spread(line)), line.gap_summary
+    few = "none: 1 seed, needs 2" if seeds == 1 else f"none: {seeds} seeds, needs 10"
+    ends = numbers.t_interval, numbers.bootstrap_interval
+    texts = [f"[{e[0]:+.3f}, {e[1]:+.3f}]" if e else few for e in ends]
+    if seeds == 1:
+        texts[1] = "none: 1 seed, needs 10"
+    assert list(told.values()) == [
+        f"{numbers.mean:+.3f}",
+        few if seeds == 1 else f"{numbers.std:.3f}",
+        *texts,
+        f"{line.test_stderr:.3f} (score of one run)",
+    ]
+    assert [e is not None for e in ends] == [seeds >= 2, seeds >= 10]
+    page = (tmp_path / f"site/benchmark/{built.board.benchmarks[0].key}.html").read_text()
+    assert all(f"<dt>{name}</dt><dd>{text}</dd>" in page for name, text in told.items())
+
+
+def test_every_line_has_its_own_error_over_test_examples(runs, tmp_path):
+    (folder, other) = sorted(f for f in runs.iterdir() if "topics-FedProx" in f.name)
+    for path, error in ((folder, 0.021), (other, 0.043)):
+        score = Result.model_validate_json((path / "result.json").read_text()).selected
+        _forged(path, selected=score.model_copy(update={"test_stderr": error}))
+    built = build([runs], tmp_path / "site")
+    (benchmark,) = [b for b in built.board.benchmarks if "topics" in b.name]
+    page = (tmp_path / f"site/benchmark/{benchmark.key}.html").read_text()
+    cells = re.findall(r'data-l="Test error"(?: data-v="([\d.]+)")?>([\d.]+)<', page)
+    assert [text for value, text in cells if value] == [
+        f"{n.test_stderr:.3f}" for n in benchmark.lines
+    ]
+    assert tuple(text for _, text in cells[3:6]) == ("0.032", "0.021", "0.043")
+    assert "error over test examples</dt>" not in page.split("<table")[0]
 
 
 # building again ---------------------------------------------------------------------------------

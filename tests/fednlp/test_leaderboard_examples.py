@@ -118,14 +118,23 @@ def test_a_pair_without_sound_predictions_says_so_and_the_others_stay(runs, tmp_
     assert page.count("<small>over 600 test examples") == 1
 
 
-def test_what_would_take_too_long_is_left_out_and_the_page_says_why(real, tmp_path, monkeypatch):
-    monkeypatch.setattr(example_pairs, "MOST_EXAMPLES", 6 * 600 - 1)
+@pytest.mark.parametrize(
+    "bound, words",
+    [
+        (("MOST_EXAMPLES", 3599), "at most 60 runs with 3,599 test examples"),
+        (("MOST_RUNS", 5), "at most 5 runs with 300,000 test examples"),
+    ],
+)
+def test_what_would_take_too_long_is_left_out_and_the_page_says_why(
+    real, tmp_path, monkeypatch, bound, words
+):
+    monkeypatch.setattr(example_pairs, *bound)
     monkeypatch.setattr(example_pairs, "example_scores", None)
     build([real], tmp_path / "site")
     found, page = told(tmp_path / "site")
-    assert page.count("a site computes 3,599 of them in all") == 1
-    assert "would add 3,600. `gap RUNS_DIR --pairs` computes it." in page
-    assert all("would add 3,600" in entry["examples_note"] for entry in found.values())
+    assert page.count(f"a site has {words}") == 1
+    assert "would add 6 runs with 3,600. `gap RUNS_DIR --pairs` computes it." in page
+    assert all("would add 6 runs" in entry["examples_note"] for entry in found.values())
 
 
 def test_runs_that_stored_no_predictions_say_so(runs, tmp_path):
