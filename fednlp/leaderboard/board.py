@@ -15,7 +15,7 @@ from fednlp.results.escaping import shown
 from fednlp.results.gap import Gap, gaps, series
 from fednlp.results.method_comparison import contests
 from fednlp.results.reading import FinishedRun
-from fednlp.statistics import Comparison, Rank, Summary, summary
+from fednlp.statistics import Comparison, ExampleDifference, Rank, Summary, summary
 
 MOST_COMPARED = 40  # lines of a benchmark that are compared in pairs: 780 pairs
 
@@ -75,8 +75,20 @@ class Line:
 
     @cached_property
     def test_stderr(self) -> float:
-        """Standard error over test examples of one run, beside that over seeds."""
+        """Standard error of one run's score over test examples, mean over its runs."""
         return mean(run.result.selected.test_stderr for run in self.runs)
+
+
+@dataclass(frozen=True)
+class OverExamples:
+    """The paired bootstrap over test examples of a benchmark's pairs, by the names of the two.
+
+    reasons: of the pairs that have none. left_out: why none was computed at all.
+    """
+
+    differences: dict[tuple[str, str], ExampleDifference] = field(default_factory=dict)
+    reasons: dict[tuple[str, str], str] = field(default_factory=dict)
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,13 +98,15 @@ class Benchmark:
     Those whose reference is in conflict come last.
 
     comparisons: all pairs of methods by their test scores, as `gap` compares them; empty where
-    there are more than `MOST_COMPARED` lines.
+    there are more than `MOST_COMPARED` lines. compared: name in them -> seed -> run.
     """
 
     key: str
     name: str
     lines: tuple[Line, ...]
     comparisons: tuple[Comparison, ...]
+    compared: dict[str, dict[int, FinishedRun]]
+    over_examples: OverExamples = field(default_factory=OverExamples)
 
     @property
     def first(self) -> Gap:
@@ -174,13 +188,14 @@ def _benchmark(name: str, members: Sequence[Gap]) -> Benchmark:
     ordered = sorted(members, key=lambda gap: (_is_disputed(gap), gap.gap.mean, gap.method))
     lines = [_line(gap, number) for number, gap in enumerate(ordered)]
     comparisons: tuple[Comparison, ...] = ()
+    compared: dict[str, dict[int, FinishedRun]] = {}
     if len(lines) <= MOST_COMPARED:
         (contest,) = contests(ordered)
-        comparisons = contest.pairs
+        comparisons, compared = contest.pairs, contest.runs
         placed = {id(standing.line): standing.rank for standing in contest.standings}
         lines = [replace(line, rank=placed[id(line.gap)]) for line in lines]
     key = hashlib.sha256(name.encode()).hexdigest()[:12]
-    return Benchmark(key, shown(members[0].benchmark, 300), tuple(lines), comparisons)
+    return Benchmark(key, shown(members[0].benchmark, 300), tuple(lines), comparisons, compared)
 
 
 def _marked(gap: Gap) -> Gap:

@@ -15,6 +15,7 @@ from fednlp.leaderboard.cache import NAME, Cache
 from fednlp.leaderboard.collect import collect
 from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.downloads import FORMS
+from fednlp.leaderboard.example_pairs import with_example_pairs
 from fednlp.leaderboard.pages import Pages
 from fednlp.leaderboard.site import Site
 from fednlp.leaderboard.sources import distinct
@@ -54,13 +55,15 @@ def build(sources: Sequence[Path], out: Path) -> Built:
     """
     given = distinct(sources)
     site = Site(out)
-    collected = collect(given, Cache(out / NAME))
+    cache = Cache(out / NAME)
+    collected = collect(given, cache)
     board = make_board(collected)
     try:
         _require_runs(board, sources)
     except UserError:
         site.discard(NAME)
         raise
+    board = with_example_pairs(board, cache)
     pages = Pages(board, _version())
     for name in ASSETS:
         site.write(f"assets/{name}", (HERE / "assets" / name).read_text(encoding="utf-8"))

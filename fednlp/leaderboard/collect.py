@@ -16,6 +16,7 @@ from fednlp.leaderboard import digest
 from fednlp.leaderboard.cache import Cache
 from fednlp.leaderboard.conflicts import Settled, settle
 from fednlp.leaderboard.digest import BoardRun, folder_key, read_digest
+from fednlp.leaderboard.known_folders import KnownFolders
 from fednlp.leaderboard.sources import Opened, opened, places
 
 FEW = 64  # folders that are read faster than processes start
@@ -45,13 +46,13 @@ def collect(sources: Sequence[Path], cache: Cache) -> Collection:
     """Reads the run folders in all sources; of a run in several the first is that of its line."""
     problems: list[str] = []
     found: list[BoardRun] = []
-    read = 0
+    read, known = 0, KnownFolders(cache)
     with _Reader() as reader:
         for source in sources:
             for place in places(source, problems):
                 try:
                     with opened(place) as inside:
-                        runs, missing = _known(cache, inside, problems)
+                        runs, missing = _known(cache, known, inside, problems)
                         new = list(_read(reader, missing, inside, problems))
                 except (UserError, OSError) as error:
                     problems.append(one_line(error) or str(error))
@@ -61,15 +62,19 @@ def collect(sources: Sequence[Path], cache: Cache) -> Collection:
                 here = sorted(runs + new, key=lambda run: str(run.path))
                 found += [replace(run, submission_note=inside.note) for run in here]
     cache.keep(run.key for run in found)
+    known.keep()
     return Collection(settle(found), problems, read)
 
 
-def _known(cache: Cache, inside: Opened, problems: list[str]) -> tuple[list[BoardRun], list[Task]]:
+def _known(
+    cache: Cache, folders: KnownFolders, inside: Opened, problems: list[str]
+) -> tuple[list[BoardRun], list[Task]]:
     """The runs of a place that the cache has, and the folders that it has not."""
     known, missing = [], []
     for folder, path in inside.folders:
         try:
-            key = folder_key(folder)
+            # what was unpacked just now is never the same file again
+            key = folders.key(folder) if folder == path else folder_key(folder)
             run = _cached(cache, path, inside.source, key)
             if run is None:
                 missing.append(Task(folder, path, inside.source, key))

@@ -11,6 +11,7 @@ from fednlp.leaderboard.numbers import quantity, rank_text, signed
 from fednlp.results.escaping import csv_table, latex, markdown, plain_row, shown
 from fednlp.results.floor import FLOOR_NOTE, marked
 from fednlp.results.tables import human_bytes, human_seconds
+from fednlp.statistics import Comparison
 
 _HEAD = ("rank", "method", "seeds", "gap", "95 % interval", "federated", "sent", "device time")
 
@@ -68,6 +69,7 @@ def as_json(benchmarks: Sequence[Benchmark]) -> str:
                 "seeds_needed": pair.needed.seeds if pair.needed else None,
                 "seeds_needed_low": pair.needed.low if pair.needed else None,
                 "seeds_needed_high": pair.needed.high if pair.needed else None,
+                **_over_examples(benchmark, pair),
             }
         )
         for benchmark in benchmarks
@@ -75,6 +77,20 @@ def as_json(benchmarks: Sequence[Benchmark]) -> str:
     ]
     whole = {"lines": entries, "comparisons": pairs}
     return json.dumps(whole, indent=1, allow_nan=False, ensure_ascii=True) + "\n"
+
+
+def _over_examples(benchmark: Benchmark, pair: Comparison) -> dict[str, Any]:
+    """The paired bootstrap over test examples; where there is none the note says why."""
+    over, names = benchmark.over_examples, (pair.first, pair.second)
+    found = over.differences.get(names)
+    return {
+        "examples": found.examples if found else None,
+        "examples_difference": found.difference if found else None,
+        "examples_stderr": found.stderr if found else None,
+        "examples_interval": found.interval if found else None,
+        "examples_p": found.p if found else None,
+        "examples_note": over.left_out or over.reasons.get(names, ""),
+    }
 
 
 def as_latex(benchmarks: Sequence[Benchmark]) -> str:

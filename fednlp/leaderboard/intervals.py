@@ -10,7 +10,7 @@ from fednlp.leaderboard.axes import Scale, span
 from fednlp.leaderboard.charts import COLOURS, mark
 from fednlp.leaderboard.digest import QUANTILES
 
-WIDTH, HEIGHT = 120, 18
+WIDTH, HEIGHT = 104, 18
 EDGE = 6  # pixels left free on both sides
 
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fednlp.leaderboard import intervals, overview
 from fednlp.leaderboard.across import across
-from fednlp.leaderboard.board import MOST_COMPARED, Benchmark, Board, Line
+from fednlp.leaderboard.board import MOST_COMPARED, Benchmark, Board, Line, OverExamples
 from fednlp.leaderboard.charts import POINTS, swatch
 from fednlp.leaderboard.conflict_view import conflict_views
 from fednlp.leaderboard.curves import AT_FIRST, MOST_LINES, benchmark_charts
@@ -22,6 +22,7 @@ from fednlp.leaderboard.run_page import method_name, run_context
 from fednlp.leaderboard.submission_notes import submission_notes
 from fednlp.leaderboard.table import columns, short_rows, table_rows
 from fednlp.leaderboard.words import MARKING, READING, benchmark_notes, site_notes
+from fednlp.results.comparison_tables import example_words
 from fednlp.results.escaping import shown
 from fednlp.statistics.rules import TESTS_FROM
 
@@ -114,6 +115,7 @@ class Pages:
             client_low=quantity(room[0], 2),
             client_high=quantity(room[1], 2),
             comparisons=_comparisons(benchmark),
+            left_out=benchmark.over_examples.left_out,
             uncompared=_uncompared(benchmark),
             submissions=submission_notes(_runs_of(benchmark)),
         )
@@ -171,7 +173,6 @@ def _known(benchmark: Benchmark) -> list[tuple[str, str]]:
         ("examples", shown(gap.sizes, 60) + " (train / validation / test)"),
         ("rounds", f"{gap.rounds}, of {gap.cohort} clients each"),
         ("optimizer steps", f"{gap.steps[0]:,.0f} centralized, {gap.steps[1]:,.0f} federated"),
-        ("error over test examples", f"{quantity(benchmark.lines[0].test_stderr)} (one run)"),
         ("seeds", ", ".join(map(str, sorted(benchmark.seeds)[:20]))),
         ("learning rates", " or ".join(sorted({line.tuning for line in benchmark.lines})[:4])),
     ]
@@ -226,8 +227,19 @@ def _distribution(line: Line, quantiles: list[float], x: intervals.Scale) -> dic
     }
 
 
-def _comparisons(benchmark: Benchmark) -> list[tuple[str, bool]]:
-    return [(shown(pair.words, 700), pair.shown) for pair in benchmark.comparisons]
+def _comparisons(benchmark: Benchmark) -> list[tuple[str, bool, str]]:
+    """A pair over seeds, whether a difference is shown there, and the pair over test examples."""
+    over = benchmark.over_examples
+    return [
+        (shown(pair.words, 700), pair.shown, _over_examples(over, (pair.first, pair.second)))
+        for pair in benchmark.comparisons
+    ]
+
+
+def _over_examples(over: OverExamples, names: tuple[str, str]) -> str:
+    if names in over.differences:
+        return example_words(over.differences[names])
+    return f"not over test examples: {shown(over.reasons[names], 300)}" if over.reasons else ""
 
 
 def _uncompared(benchmark: Benchmark) -> str:

@@ -72,6 +72,19 @@ def opened(place: Path) -> Iterator[Opened]:
     yield Opened(str(place), [(path, path) for path in found])
 
 
+@contextmanager
+def unpacked(place: Path) -> Iterator[dict[Path, Path]]:
+    """Where the run folders of a submission lie, by the paths by which they are told.
+
+    Those of a directory lie where they are told to. Raises: see `opened`.
+    """
+    if kind_of(place) != "file":
+        yield {}
+        return
+    with open_submission(place, weights=False) as submission:
+        yield {place / path.name: path for path in submission.folders}
+
+
 def distinct(sources: Sequence[Path]) -> list[Path]:
     """The sources without those that are given twice, in order.
 

@@ -15,6 +15,7 @@ from fednlp.leaderboard.charts import swatch
 from fednlp.leaderboard.digest import BoardRun
 from fednlp.leaderboard.links import Links
 from fednlp.leaderboard.numbers import duration, half_width, percent, quantity, rank_text, signed
+from fednlp.leaderboard.spread import spread
 from fednlp.results.escaping import shown
 from fednlp.results.floor import FLOOR_MARK, marked, run_is_below
 from fednlp.results.gap import SHARES
@@ -23,7 +24,10 @@ from fednlp.results.tables import human_bytes
 
 @dataclass(frozen=True)
 class Column:
-    """kind: class of its cells: n for numbers, p for a picture. sort: whether it has a value."""
+    """kind: classes of its head: n for numbers, p for a picture, two for a head of two lines.
+
+    sort: whether it has a value.
+    """
 
     index: int
     key: str
@@ -61,6 +65,7 @@ class Row:
     rank_value: float
     swatch: Markup
     cells: Sequence[Cell]
+    spread: Sequence[tuple[str, str]]
     seeds: Sequence[SeedRow]
 
 
@@ -71,6 +76,8 @@ _COLUMNS = (
     ("seeds", "Seeds", "n", ""),
     ("gap", "Gap", "n", "centralized minus federated on test, ± half of the 95 % t-interval"),
     ("picture", "Gap, drawn", "p", "with its interval; the thin line is zero"),
+    ("std", "Std", "n", "standard deviation of the gap over seeds"),
+    ("error", "Test error", "n two", "standard error of one run's score over test examples"),
     ("relative", "Relative", "n", "gap / (centralized - floor)"),
     ("federated", "Federated", "n", "test score of the round that validation selected"),
     ("centralized", "Centralized", "n", ""),
@@ -152,6 +159,8 @@ def _row(line: Line, x: Scale, extra: Sequence[str], links: Links) -> Row:
     cells = [
         Cell("Gap", text, value=gap.gap.mean),
         Cell("", intervals.interval(gap.gap.mean, half, line.style, x), "p"),
+        Cell("Std", quantity(numbers.std), value=numbers.std),
+        Cell("Test error", quantity(line.test_stderr), value=line.test_stderr),
         Cell("Relative", percent(relative), value=relative),
         Cell("Federated", _score(gap.federated, gap.below_floor), value=gap.federated),
         Cell("Centralized", quantity(gap.centralized), value=gap.centralized),
@@ -170,7 +179,7 @@ def _row(line: Line, x: Scale, extra: Sequence[str], links: Links) -> Row:
     ]
     placed = line.rank
     order = placed.best + placed.worst / 1e4 if placed else 0.0
-    return Row(line, rank_text(placed), order, swatch(line.style), cells, seeds)
+    return Row(line, rank_text(placed), order, swatch(line.style), cells, spread(line), seeds)
 
 
 def _score(value: float, below: bool) -> str | Markup:
@@ -189,6 +198,8 @@ def _seed(run: BoardRun, central: BoardRun, extra: Sequence[str], links: Links) 
     cells = [
         Cell("Gap", signed(gap)),
         Cell("", "", "p"),
+        Cell("", ""),
+        Cell("Test error", quantity(result.selected.test_stderr)),
         Cell("Relative", percent(gap / scale if scale > 0 else None)),
         Cell("Federated", _score(result.selected.test[key], run_is_below(result))),
         Cell("Centralized", quantity(reference.selected.test[key]), link=links.run(central)),

@@ -14,6 +14,7 @@ from fednlp.results.reading import FinishedRun
 from fednlp.statistics import ExampleDifference, example_bootstrap
 from tasks.plain_files import read_plain
 
+PREDICTIONS = "predictions.parquet"
 PREFIX = "selected_"
 EXAMPLE = "content_sha256"
 
@@ -67,7 +68,7 @@ def _per_example(run: FinishedRun) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The per-example arrays [n] of the selected model, and what tells the examples apart [n]."""
     import pandas as pd
 
-    path = run.path / "predictions.parquet"
+    path = run.path / PREDICTIONS
     try:
         table = pd.read_parquet(io.BytesIO(read_plain(path)))
         columns = {
@@ -87,5 +88,5 @@ def _same_score(run: FinishedRun, found: float) -> None:
     """The predictions are those of the result: their score is the one that it tells."""
     told = score(run)
     if not abs(found - told) <= 1e-9:
-        path: Path = run.path / "predictions.parquet"
+        path: Path = run.path / PREDICTIONS
         raise UserError(str(path), f"scores {found:.6f}", f"{told:.6f} as in result.json")

@@ -31,6 +31,19 @@ class ExampleDifference:
     p: float | None
 
 
+@dataclass(frozen=True)
+class ExampleScores:
+    """The score of one run on its test examples, and on every draw of them.
+
+    drawn: [EXAMPLE_RESAMPLES], in the order of the draws, which are the same for all runs of as
+    many examples; None below 20 examples.
+    """
+
+    examples: int
+    observed: float
+    drawn: np.ndarray | None
+
+
 def example_bootstrap(
     first: Sequence[PerExample], second: Sequence[PerExample], metric: Metric
 ) -> ExampleDifference:
@@ -47,40 +60,71 @@ def example_bootstrap(
     Raises:
         UserError: runs or examples do not pair up, or the metric is not a finite number.
     """
-    sizes = {len(values) for run in (*first, *second) for values in run.values()}
-    if len(first) != len(second) or not first or len(sizes) != 1 or sizes == {0}:
-        found = f"{len(first)} and {len(second)} runs of {sorted(sizes)} examples"
-        raise UserError("paired bootstrap", found, "the same seeds and examples on both sides")
-    count = sizes.pop()
+    sizes = [{len(values) for values in run.values()} for run in (*first, *second)]
+    _require_pairs(len(first), len(second), set().union(*sizes))
+    drawn = [[example_scores(run, metric) for run in runs] for runs in (first, second)]
+    return difference_over_examples(*drawn)
 
-    def difference(drawn: np.ndarray) -> float:
-        scores = [[_score(run, drawn, metric) for run in runs] for runs in (first, second)]
-        return float(np.mean(scores[0]) - np.mean(scores[1]))
 
-    observed = difference(np.arange(count))
+def example_scores(run: PerExample, metric: Metric) -> ExampleScores:
+    """The scores of one run: what its pairs with all others are made from, computed once.
+
+    Raises:
+        UserError: it has no example, or the metric is not a finite number.
+    """
+    (count,) = {len(values) for values in run.values()} or {0}
+    if not count:
+        raise UserError("scores of a run", "no test example")
+    observed = _score(run, np.arange(count), metric)
     if count < EXAMPLES_FROM:
-        return ExampleDifference(count, observed, None, None, None)
+        return ExampleScores(count, observed, None)
     from scipy.stats import bootstrap
 
     found = bootstrap(
         (np.arange(count),),
-        difference,
+        lambda drawn: _score(run, drawn, metric),
         n_resamples=EXAMPLE_RESAMPLES,
         batch=1,  # a batch would be held in memory whole
         vectorized=False,
         confidence_level=CONFIDENCE,
         method="percentile",
-        rng=np.random.default_rng(BOOTSTRAP_SEED),
+        rng=np.random.default_rng(BOOTSTRAP_SEED),  # the same draws for every run
     )
-    values = found.bootstrap_distribution
+    return ExampleScores(count, observed, found.bootstrap_distribution)
+
+
+def difference_over_examples(
+    first: Sequence[ExampleScores], second: Sequence[ExampleScores]
+) -> ExampleDifference:
+    """The paired bootstrap from the scores of runs, one per seed on each side.
+
+    Raises:
+        UserError: the sides have not as many runs, or the runs not as many examples.
+    """
+    sizes = {run.examples for run in (*first, *second)}
+    _require_pairs(len(first), len(second), sizes)
+    count = sizes.pop()
+    means = [float(np.mean([run.observed for run in runs])) for runs in (first, second)]
+    observed = means[0] - means[1]
+    drawn = [[run.drawn for run in runs if run.drawn is not None] for runs in (first, second)]
+    if not drawn[0]:
+        return ExampleDifference(count, observed, None, None, None)
+    values = np.mean(drawn[0], axis=0) - np.mean(drawn[1], axis=0)
     if np.ptp(values) <= 1e-12:
         return ExampleDifference(count, observed, None, None, None)
     # draws beyond 0, and one more, so that no finite number of draws says p = 0
     beyond = 1 + min((values <= 0).sum(), (values >= 0).sum())
     p = min(1.0, 2 * float(beyond) / (EXAMPLE_RESAMPLES + 1))
-    low, high = found.confidence_interval
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(values, [tail, 100 - tail])
     interval = float(low), float(high)
-    return ExampleDifference(count, observed, float(found.standard_error), interval, p)
+    return ExampleDifference(count, observed, float(np.std(values, ddof=1)), interval, p)
+
+
+def _require_pairs(first: int, second: int, sizes: set[int]) -> None:
+    if first != second or not first or len(sizes) != 1 or sizes == {0}:
+        found = f"{first} and {second} runs of {sorted(sizes)} examples"
+        raise UserError("paired bootstrap", found, "the same seeds and examples on both sides")
 
 
 def _score(run: PerExample, drawn: np.ndarray, metric: Metric) -> float:

@@ -6,8 +6,10 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
+import time
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -15,10 +17,12 @@ import pytest
 from harness import command
 
 from benchmarks.synthetic_runs import Made, write_pair, write_run
+from fednlp.leaderboard import known_folders
 from fednlp.leaderboard.build import board_of, build
 from fednlp.leaderboard.cache import NAME
 from fednlp.leaderboard.digest import BoardRun, folder_key, read_digest
 from fednlp.leaderboard.site import MARKER
+from fednlp.leaderboard.spread import spread
 from fednlp.results import tables
 from fednlp.results.floor import FLOOR_MARK, FLOOR_NOTE
 from fednlp.results.gap import gaps
@@ -250,6 +254,45 @@ def test_a_search_without_the_trial_it_chose_is_named(runs, changes):
     assert path.name in problem and "the trial that it chose" in problem
 
 
+@pytest.mark.parametrize("seeds", [1, 2, 10])
+def test_a_line_says_its_intervals_or_from_how_many_seeds_there_is_one(tmp_path, seeds):
+    for seed in range(seeds):
+        write_pair(tmp_path, replace(BASE, seed=seed))
+    built = build([tmp_path], tmp_path / "site")
+    (line,) = built.board.lines
+    told, numbers = dict(spread(line)), line.gap_summary
+    few = "none: 1 seed, needs 2" if seeds == 1 else f"none: {seeds} seeds, needs 10"
+    ends = numbers.t_interval, numbers.bootstrap_interval
+    texts = [f"[{e[0]:+.3f}, {e[1]:+.3f}]" if e else few for e in ends]
+    if seeds == 1:
+        texts[1] = "none: 1 seed, needs 10"
+    assert list(told.values()) == [
+        f"{numbers.mean:+.3f}",
+        few if seeds == 1 else f"{numbers.std:.3f}",
+        *texts,
+        f"{line.test_stderr:.3f} (score of one run)",
+    ]
+    assert [e is not None for e in ends] == [seeds >= 2, seeds >= 10]
+    page = (tmp_path / f"site/benchmark/{built.board.benchmarks[0].key}.html").read_text()
+    assert all(f"<dt>{name}</dt><dd>{text}</dd>" in page for name, text in told.items())
+
+
+def test_every_line_has_its_own_error_over_test_examples(runs, tmp_path):
+    (folder, other) = sorted(f for f in runs.iterdir() if "topics-FedProx" in f.name)
+    for path, error in ((folder, 0.021), (other, 0.043)):
+        score = Result.model_validate_json((path / "result.json").read_text()).selected
+        _forged(path, selected=score.model_copy(update={"test_stderr": error}))
+    built = build([runs], tmp_path / "site")
+    (benchmark,) = [b for b in built.board.benchmarks if "topics" in b.name]
+    page = (tmp_path / f"site/benchmark/{benchmark.key}.html").read_text()
+    cells = re.findall(r'data-l="Test error"(?: data-v="([\d.]+)")?>([\d.]+)<', page)
+    assert [text for value, text in cells if value] == [
+        f"{n.test_stderr:.3f}" for n in benchmark.lines
+    ]
+    assert tuple(text for _, text in cells[3:6]) == ("0.032", "0.021", "0.043")
+    assert "error over test examples</dt>" not in page.split("<table")[0]
+
+
 # building again ---------------------------------------------------------------------------------
 
 
@@ -262,6 +305,56 @@ def test_a_second_build_reads_no_folder_and_a_new_run_only_itself(runs, tmp_path
     assert before == {p: p.read_bytes() for p in before}
     write_run(runs, replace(BASE, seed=9))
     assert build([runs], site).read == 1
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """The folders that are hashed."""
+    found = []
+
+    def counted(folder):
+        found.append(folder.name)
+        return folder_key(folder)
+
+    monkeypatch.setattr(known_folders, "folder_key", counted)
+    return found
+
+
+def test_files_that_are_as_they_were_are_not_hashed_again(runs, tmp_path, hashed, monkeypatch):
+    site = tmp_path / "site"
+    later = time.time_ns() + 2 * known_folders.SETTLED
+    monkeypatch.setattr(known_folders, "time_ns", lambda: later)
+    assert build([runs], site).read == len(hashed) == 12
+    hashed.clear()
+    assert build([runs], site).read == len(hashed) == 0
+    first, second, third, *_ = sorted(runs.iterdir())
+    before = (first / "config.yaml").stat()
+    with open(first / "config.yaml", "r+b") as stream:  # in place, as long, with its old mtime
+        stream.write(b"#")
+    os.utime(first / "config.yaml", ns=(before.st_atime_ns, before.st_mtime_ns))
+    shutil.copy2(second / "config.yaml", tmp_path / "other")
+    os.replace(tmp_path / "other", second / "config.yaml")  # another file with the same content
+    (third / "environment.json").unlink()
+    assert build([runs], site).read == 2 and hashed == [first.name, second.name, third.name]
+    monkeypatch.setattr(known_folders, "VERSION", "another form of digests")
+    hashed.clear()
+    build([runs], site)
+    assert len(hashed) == 12
+
+
+def test_a_change_within_the_tick_of_the_first_hash_is_seen(runs, tmp_path, hashed, monkeypatch):
+    states = {}  # a clock that stands still: the system tells the same before and after the change
+    real = known_folders._state
+    monkeypatch.setattr(known_folders, "_state", lambda p: states.setdefault(p, real(p)))
+    build([runs], tmp_path / "site")
+    path = next(p for p in runs.iterdir() if "FedAvg" in p.name)
+    with open(path / "environment.json", "r+b") as stream:
+        stream.write(b"{")
+    hashed.clear()
+    build([runs], tmp_path / "site")
+    assert len(hashed) == 12
+    page = next((tmp_path / "site/run").glob(f"{path.name[-12:]}*.html")).read_text()
+    assert "does not hold environments" in page
 
 
 def test_pages_of_runs_that_are_gone_go(runs, tmp_path):

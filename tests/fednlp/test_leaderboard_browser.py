@@ -99,7 +99,7 @@ def test_text_sorts_as_text_and_what_is_missing_comes_last(methods):
     head = page.get_by_role("columnheader", name="95 %")
     for _ in range(2):
         head.get_by_role("button").click()
-        reached = column(page, 13)
+        reached = column(page, 15)
         known = [value for value in reached if value != "–"]
         assert reached == known + ["–"] * (len(reached) - len(known)) and "–" in reached and known
 
@@ -113,6 +113,11 @@ def test_seeds_open_below_their_line_and_go_with_it(methods):
     button.click()
     assert seeds.is_visible() and button.get_attribute("aria-expanded") == "true"
     assert seeds.get_by_role("link", name="seed 1").count() == 1
+    spread = seeds.locator(".spread").inner_text().replace("−", "-")
+    low, high = first.gap_summary.t_interval
+    assert f"[{low:+.3f}, {high:+.3f}]" in spread and f"{first.gap_summary.std:.3f}" in spread
+    assert f"{first.test_stderr:.3f} (score of one run)" in spread
+    assert "none: 2 seeds, needs 10" in spread
     page.get_by_role("columnheader", name="Federated").get_by_role("button").click()
     after = page.evaluate(
         f"document.getElementById('s{first.key}').previousElementSibling.innerText"
@@ -234,6 +239,38 @@ def test_nothing_moves_while_a_page_loads_on_a_slow_machine(browser, site):
                 " setTimeout(() => done(sum), 100); })"
             )
             assert shift == 0, name
+
+
+def test_on_paper_there_are_no_controls_and_all_seeds_on_white(opened, site):
+    """An A4 sheet, upright, from a dark page on which nothing was opened."""
+    benchmark = site[1].board.benchmarks[0]
+    page = opened(
+        f"benchmark/{benchmark.key}.html",
+        viewport={"width": 718, "height": 1000},
+        color_scheme="dark",
+    )
+    page.get_by_role("button", name="Dark theme").click()
+    page.get_by_role("button", name="Dark theme").click()  # chosen now, and not only the system's
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.locator("input:visible, .theme:visible, .skip:visible").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    assert page.locator("#methods tbody.line:visible").count() == len(benchmark.lines)
+    assert page.locator("#methods .seeds a:visible").count() == 2 * 2 * len(benchmark.lines)
+    assert page.locator("#methods .spread:visible").count() == len(benchmark.lines)
+    low, high, grounds, inks = page.evaluate("""(() => {
+        const seen = [...document.querySelectorAll("body, body *")].filter((e) =>
+            e.checkVisibility() && !e.closest("svg"));
+        const light = (colour) => { const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number);
+            return a ? (r + g + b) / 3 : null; };
+        const texts = seen.filter((e) => e.closest("#methods tbody") && e.innerText?.trim());
+        const sizes = texts.map((e) => parseFloat(getComputedStyle(e).fontSize));
+        const of = (set, name) => set.map((e) => light(getComputedStyle(e)[name]))
+            .filter((value) => value !== null);
+        return [Math.min(...sizes), Math.max(...sizes), Math.min(...of(seen, "backgroundColor")),
+            Math.max(...of(texts, "color"))]; })()""")
+    assert low >= 8 and high < 20  # CSS pixels: 6 points at least
+    assert grounds >= 230 and inks <= 80
+    assert page.locator(".chart .series:visible").count() == 3 * 7  # those that were chosen
 
 
 def test_without_a_script_all_seeds_and_lines_are_there(opened, site):
