@@ -35,7 +35,7 @@ class WeightedSum(Protocol):
         """Adds weight * tensor to the sum of every name."""
 
     def mean(self, total_weight: float) -> State:
-        """The sums divided by the weights' total."""
+        """The sums divided by the weights' total; the sums are gone then."""
 
     def kinds(self) -> dict[str, Kind]:
         """Shape and dtype of every sum, by name."""
@@ -65,7 +65,10 @@ class FastSum:
                 self.total[name] = tensor * weight
 
     def mean(self, total_weight: float) -> State:
-        return {name: tensor / total_weight for name, tensor in self.total.items()}
+        return {
+            name: tensor.div_(total_weight) if tensor.is_floating_point() else tensor / total_weight
+            for name, tensor in self.total.items()
+        }
 
     def kinds(self) -> dict[str, Kind]:
         return {name: (tuple(t.shape), t.dtype) for name, t in self.total.items()}
