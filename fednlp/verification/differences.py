@@ -101,8 +101,8 @@ def _clients(a: Result, b: Result, exact: bool) -> Iterator[str]:
     of |= {"held_out_mean": one.held_out_scored, "local_only_mean": one.local_only_clients}
     of["federated_mean_same_clients"] = one.local_only_clients
     for key in ClientScores.model_fields:
-        part = of[key] / max(one.clients + one.held_out_scored, 1) if key in of else 0.0
-        most = _metrics(a, "test", exact, min(part, 1.0)) if key in of else 0.0
+        part = of.get(key, 0) / max(one.clients + one.held_out_scored, 1)
+        most = _metrics(a, "test", exact, min(part, 1.0)) if part else 0.0
         yield from _within(f"clients.{key}", getattr(one, key), getattr(two, key), most)
 
 
