@@ -124,8 +124,13 @@ def submit(
 def verify(
     path: Annotated[Path, typer.Argument(metavar="RUN_DIR|ENTRY.zip")],
     rounds: Annotated[
-        int, typer.Option(min=0, help="replayed at random; 0: only check what is written")
-    ] = 2,
+        int | None,
+        typer.Option(
+            min=0,
+            help="trained again, drawn at random if not all; 0: only check what is written",
+            show_default="all",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="by which they are drawn", show_default="random")
     ] = None,
@@ -134,17 +139,20 @@ def verify(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Check a finished run and its references, or a submission, and make some rounds again.
+    """Check a finished run and its references, or a submission, and train its rounds again.
 
-    Exit code 1 if a check fails, or a replay or the scores of the weights are not possible.
+    Exit code 1 if a check fails, a replay is not possible, or the scores are not verified, which
+    takes all rounds.
     """
     import json
+    from functools import partial
 
     from fednlp.verification.table import report_table, verdict
     from fednlp.verification.verify import verify as reports
 
     found = []
-    for report in reports(path, rounds, seed, trust_code):
+    tell = partial(print, file=sys.stderr)
+    for report in reports(path, rounds, seed, trust_code, tell):
         found.append(report)
         if not as_json:
             console.print(report_table(report))

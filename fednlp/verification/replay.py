@@ -44,12 +44,14 @@ class Replay:
 
     made: their records. weights: round -> [P] on the CPU, of the selected and the last round.
     distances: round -> how far the weights that are stored of it are from the replayed ones.
+    sums: file -> SHA-256, of the states of server and clients that it ends with.
     """
 
     segment: Segment
     made: list[dict[str, Any]] = field(default_factory=list)
     weights: dict[int, Tensor] = field(default_factory=dict)
     distances: dict[int, Distance] = field(default_factory=dict)
+    sums: dict[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> int:
@@ -133,6 +135,9 @@ def _judge(evidence: Evidence, remake: Remake, replay: Replay) -> str:
                 f"{found}; said to be made elsewhere ({elsewhere}), but replayed rounds have the "
                 "same bits here"
             ) from None
+    for name, sha256 in sorted(replay.sums.items()):
+        if evidence.manifest.sha256.get(name, sha256) != sha256:
+            raise Wrong(f"{name} is not the state that the replay ends with")
     although = f", although said to be made elsewhere ({elsewhere})" if elsewhere else ""
     return f"the same bits after every round{although}"
 
@@ -178,6 +183,7 @@ def _make_again(evidence: Evidence, remake: Remake, replay: Replay, place: Path)
         if folder.manifest.completed != until:
             raise Wrong(f"the replay ends after round {folder.manifest.completed}")
         replay.made += folder.rounds()[start.completed :]
+        replay.sums |= folder.manifest.sha256
 
 
 def _prepare(evidence: Evidence, start: Start, place: Path) -> None:

@@ -75,16 +75,21 @@ def _states(evidence: Evidence, completed: int) -> tuple[dict[str, str], int]:
     return states, last
 
 
-def segments(evidence: Evidence, rounds: int, rng: np.random.Generator) -> list[Segment]:
-    """The replays that check `rounds` rounds, drawn from those that are at most as many rounds
-    behind a stored state. Without stored states these are the first rounds.
+def segments(evidence: Evidence, rounds: int | None, rng: np.random.Generator) -> list[Segment]:
+    """The replays that check `rounds` rounds, drawn from all of them, whatever is stored.
+
+    Each goes from the nearest stored state before it. Where all rounds are asked for (None, or as
+    many as there are), they are made again in one piece from the initial weights, since whoever
+    wrote the stored states may have put anything into them.
     """
+    found, last = starts(evidence), evidence.result.costs.rounds
+    if rounds is None or rounds >= last:
+        return [Segment(found[0], last, tuple(range(1, last + 1)))]
     nearest: dict[int, Start] = {}
-    for start in starts(evidence):
-        for number in range(start.completed + 1, min(start.reach, start.completed + rounds) + 1):
+    for start in found:
+        for number in range(start.completed + 1, start.reach + 1):
             nearest[number] = start  # in order, so the last one is the nearest
-    candidates = np.array(sorted(nearest), dtype=np.int64)
-    drawn = np.sort(rng.permutation(candidates)[:rounds]).tolist()
+    drawn = np.sort(rng.permutation(np.arange(1, last + 1))[:rounds]).tolist()
     return list(_grouped(nearest, drawn))
 
 

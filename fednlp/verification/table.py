@@ -14,7 +14,7 @@ _STYLES = {
 _VERDICTS = {
     "verified": (
         "nothing contradicts it; the replayed rounds have the same bits, and the scores are those "
-        "of the weights"
+        "of their weights"
     ),
     "verified within the tolerance": (
         "nothing contradicts it; replayed rounds and scores come near, but not to the bit, since "
@@ -22,8 +22,8 @@ _VERDICTS = {
     ),
     "consistent": "nothing contradicts it; no round was to be replayed",
     "scores not verified": (
-        "nothing contradicts it, and the replayed rounds came out the same, but not all test "
-        "scores could be computed again"
+        "nothing contradicts it, and the replayed rounds came out the same, but the weights whose "
+        "scores count were not all reached from the initial weights and scored"
     ),
     "not verified": "nothing contradicts it, but not every replay was possible",
     "failed": "it is not what it says",
@@ -46,11 +46,13 @@ def report_table(report: Report) -> Table:
 
 
 def verdict(report: Report) -> str:
-    """The last line: what the checks come to, what could not be checked, and how to draw the same
-    rounds again.
+    """The last line: what the checks come to, which rounds were trained again, what could not be
+    checked, and how to draw the same rounds again.
     """
     words = f"{report.folder}: {report.verdict}: {_VERDICTS[report.verdict]}"
-    missing = [check.name for check in report.every if check.outcome == "not possible"]
-    if missing and report.verdict != "failed":
-        words += f"; not checked: {', '.join(missing)}"
-    return f"{words} (--seed {report.seed})" if report.rounds else words
+    if report.coverage is not None and report.verdict not in ("failed", "not verified"):
+        words += f"; {report.coverage.words()}"
+    if report.not_possible and report.verdict != "failed":
+        words += f"; not possible here: {', '.join(check.name for check in report.not_possible)}"
+    drawn = report.coverage is not None and not report.coverage.whole
+    return f"{words} (--seed {report.seed})" if drawn else words

@@ -57,7 +57,7 @@ def _scores(
     if not vectors:
         raise NotPossible(
             f"weights of round {told.round} are not stored, and no replay comes past it "
-            f"(--rounds {told.round} does)"
+            f"(--rounds {result.costs.rounds} does)"
         )
     changed = remake.changes(1, result.costs.rounds)
     for whence, weights in vectors.items():

@@ -54,6 +54,13 @@ def stored_after(evidence: Evidence, number: int) -> str | None:
     return name if name is not None and stands(evidence.path / name) else None
 
 
+def stored_rounds(evidence: Evidence) -> set[int]:
+    """The rounds after which the weights are here."""
+    manifest = evidence.manifest
+    told = {manifest.completed, manifest.best_round, *map(int, manifest.kept)}
+    return {n for n in told if n and stored_after(evidence, n) is not None}
+
+
 def client_state(evidence: Evidence, name: str) -> dict[str, Tensor]:
     """The tensors of a stored client state.
 

@@ -94,7 +94,7 @@ def forge_test_scores(folder: Path, right: bool) -> Path:
     return renew(folder)
 
 
-def report_of(folder: Path, rounds: int = 0, seed: int = 0, **options: Any) -> Report:
+def report_of(folder: Path, rounds: int | None = 0, seed: int = 0, **options: Any) -> Report:
     return verify_run(folder, rounds, seed, **options)
 
 
