@@ -28,7 +28,7 @@ from fednlp.engines.sums import weighted_sum
 from fednlp.engines.tally import Tally
 from fednlp.evaluation import predict
 from fednlp.hooks import blaming
-from fednlp.profile import AGGREGATION, ALGORITHM, REST, clock
+from fednlp.profile import AGGREGATION, ALGORITHM, PREPARATION, REST, clock
 from fednlp.together.runner import TogetherRunner
 
 if TYPE_CHECKING:
@@ -67,8 +67,9 @@ class LocalEngine:
         states: ClientStates,
         on_client: Callable[[], None] = lambda: None,
     ) -> RoundOutcome:
-        method, config = self.runner.method, self.experiment.config
         clock.lap(REST)
+        method, config = self.runner.method, self.experiment.config
+        clock.lap(PREPARATION)  # of the runner, before the first round
         received = method.download(weights, server, f"server, round {round + 1}")
         clock.lap(ALGORITHM)
         tally = Tally(round, len(cohort), config.client.on_nonfinite == "skip")

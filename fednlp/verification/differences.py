@@ -34,6 +34,7 @@ COSTS_MAY_DIFFER = {  # measured by clocks and memory meters
 BY_BATCHES = {"padded_tokens", "padding_waste"}  # other, where other clients train together
 _OTHERWISE = {"selected", "last", "clients", "costs", "correction_ratio"}  # compared below
 _COUNTED = ("bytes_up", "bytes_down", "examples", "steps", "real_tokens", "clients", "skipped")
+_LEFT_OUT = ("missing", "rejected")  # client -> why, which may be told with times
 
 
 def differences(a: FinishedRun, b: FinishedRun, exact: bool) -> Iterator[str]:
@@ -137,6 +138,10 @@ def _rounds(a: FinishedRun, b: FinishedRun, exact: bool) -> Iterator[str]:
         where = f"round {x['round']}"
         found = [f"{where}.{k}: {_short(x.get(k))} and {_short(y.get(k))}" for k in _COUNTED
                  if not same(x.get(k), y.get(k))]  # fmt: skip
+        for key in _LEFT_OUT:
+            ours, theirs = sorted(x.get(key) or {}), sorted(y.get(key) or {})
+            if ours != theirs:
+                found.append(f"{where}.{key}: clients {_short(ours)} and {_short(theirs)}")
         found += _metric_pairs(
             f"{where}.validation", x.get("validation") or {}, y.get("validation") or {}, most
         )

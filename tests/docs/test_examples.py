@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from markdown_pages import ROOT
 
-EXAMPLES = sorted((ROOT / "examples").iterdir())
+EXAMPLES = sorted(p for p in (ROOT / "examples").iterdir() if p.suffix != ".py")
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -132,14 +132,14 @@ def test_skip_is_the_round_without_the_client(kind, config, tmp_path, monkeypatc
             for name, tensor in folder.client_state(int(client)).items():
                 assert tensor.isfinite().all(), name
 
-    from fednlp.federation import Federation
+    from fednlp.cohorts import Cohorts
 
-    real = Federation.cohort
+    real = Cohorts.draw
 
-    def cohort(self, round):
+    def draw(self, round):
         return [a for a in real(self, round) if round != 1 or a.client not in left_out]
 
-    monkeypatch.setattr(Federation, "cohort", cohort)
+    monkeypatch.setattr(Cohorts, "draw", draw)
     without = run(config(kind, bad=(0, 1)), tmp_path / "without")
     assert digests(without) == digests(skipped)
     assert without.result.selected == skipped.result.selected

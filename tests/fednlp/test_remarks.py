@@ -22,13 +22,13 @@ from fednlp.remarks import remarks
 def test_a_method_that_needs_the_whole_embedding(changes, said, small_config, monkeypatch):
     monkeypatch.setattr(occurring, "WORTH", 0)
     experiment = Experiment(small_config(changes))
-    found = remarks(experiment, experiment.trainer())
+    found = remarks(experiment)
     assert len(found) == bool(said) and said in "".join(found)
 
 
 def test_a_small_embedding_is_no_matter(small_config):
     experiment = Experiment(small_config({"algorithm.name": "scaffold"}))
-    assert remarks(experiment, experiment.trainer()) == []
+    assert remarks(experiment) == []
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,4 @@ def test_a_small_embedding_is_no_matter(small_config):
 def test_bf16_on_a_processor_without_it(known, lines, small_config, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
     experiment = Experiment(small_config({"precision": "bf16"}))
-    assert len(remarks(experiment, experiment.trainer())) == lines
+    assert len(remarks(experiment)) == lines

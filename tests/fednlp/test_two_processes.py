@@ -36,7 +36,7 @@ def test_the_second_says_who_holds_it_and_takes_over_from_the_dead(small_data, t
         began = time.strftime("%Y-%m-%d")
         said = command("run", config, "--out", out).one_line()
         assert f"{folder}: is held by process {holder.pid} on {socket.gethostname()} since" in said
-        assert began[:4] in said and "wait for it, or stop it" in said
+        assert began[:4] in said and "wait until it ends, or stop it" in said
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
