@@ -53,4 +53,6 @@ def verdict(report: Report) -> str:
     missing = [check.name for check in report.every if check.outcome == "not possible"]
     if missing and report.verdict != "failed":
         words += f"; not checked: {', '.join(missing)}"
+    if report.rounds > report.of > 0:
+        words += f"; the run has {report.of} rounds, so all of them were to be replayed"
     return f"{words} (--seed {report.seed})" if report.rounds else words

@@ -40,13 +40,14 @@ Verdict = Literal[
 class Report:
     """What was checked of one run.
 
-    rounds: how many were to be replayed. seed: by which they were drawn. scores: of the selected
-    and of the last round, computed again from their weights.
+    rounds: how many were to be replayed. seed: by which they were drawn. of: how many rounds the
+    run has. scores: of the selected and of the last round, computed again from their weights.
     """
 
     folder: str
     rounds: int
     seed: int
+    of: int = 0
     checks: list[Check] = field(default_factory=list)
     replays: list[Check] = field(default_factory=list)
     scores: list[Check] = field(default_factory=list)
@@ -135,6 +136,7 @@ def verify_run(path: Path, rounds: int, seed: int, trust_code: bool = False) -> 
         line = str(error).replace(f"{path}/", "")
         report.checks.append(Check("result, identity and rounds", "failed", shown(line, 600)))
         return report
+    report.of = len(evidence.rounds)
     agree = f"schema {evidence.result.schema_version}, {len(evidence.rounds)} rounds"
     report.checks.append(Check("result, identity and rounds", "passed", agree))
     report.checks += record_checks(evidence)

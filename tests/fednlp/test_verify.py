@@ -23,6 +23,7 @@ from run_tampering import (
 
 from fednlp.flat_model import digest
 from fednlp.results import files
+from fednlp.results.reading import load_run
 from fednlp.results.run_folder import RunFolder
 from fednlp.runs import run_pair
 from fednlp.verification.remake import Remake
@@ -200,8 +201,10 @@ def test_another_environment_does_not_excuse_other_weights(made, tmp_path):
 
 def test_the_command_tells_its_verdict(made, tmp_path):
     folder = federated_folder(made)
-    answer = command("verify", folder, "--rounds", 1, "--seed", 3)
+    answer = command("verify", folder, "--rounds", 99, "--seed", 3)
     assert answer.code == 0, answer.err
+    all_of_them = f"the run has {len(load_run(folder).rounds)} rounds, so all of them were to be"
+    assert answer.out.count(all_of_them) == 2  # of its reference too
     assert f"{folder.name}: verified" in answer.out and "(--seed 3)" in answer.out
     answer = command("verify", folder, "--rounds", 0, "--json")
     both = json.loads(answer.out)
