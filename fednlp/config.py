@@ -260,6 +260,13 @@ class RunConfig(Section):
 _SHORT_FORMS = ("dataset", "model", "partition", "algorithm", "sampling")  # `model: mini`
 
 
+_OF_SUITES = ("base", "matrix", "tune")  # keys that no run has
+
+
+class NotOneRun(UserError):
+    """A file that should configure one run is a suite."""
+
+
 def load(path: Path, overrides: list[str] | None = None) -> RunConfig:
     """Reads a run configuration.
 
@@ -319,6 +326,9 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> tuple[dict[str, Any], Plac
     data, places = load_mapping(path)
     if path.resolve() in chain:
         raise UserError(str(path), "extends itself", fix="remove the circle of 'extends'")
+    if any(key in data for key in _OF_SUITES):
+        expected, fix = "a configuration of one run", "use the command suite"
+        raise NotOneRun(str(path), "is a suite", expected, fix)
     data = beside(data, path.parent)
     parent = data.pop("extends", None)
     if parent is None:
@@ -453,10 +463,18 @@ def _explain(error: ValidationError, where: str, places: Places) -> UserError:
         return UserError(place, "unknown key", fix=nearest(path[-1], _known_keys(path[:-1])))
     if first["type"] == "missing":
         return UserError(place, "is missing", fix="add it")
-    same = [e["msg"] for e in errors if _without_tags(e["loc"]) == path]
+    same = [_message(e["type"], e["msg"], path) for e in errors if _without_tags(e["loc"]) == path]
     messages = [message[0].lower() + message[1:] for message in same]
     wanted = dict.fromkeys(message.replace("input should be ", "") for message in messages)
     return UserError(place, f"found {first['input']!r}", " or ".join(wanted))
+
+
+def _message(kind: str, message: str, path: tuple[str, ...]) -> str:
+    """What pydantic says, without the name of a class of ours."""
+    if kind != "model_type":
+        return message
+    named = len(path) == 1 and path[0] in _SHORT_FORMS
+    return "a name or a mapping with a name" if named else "a mapping of keys to values"
 
 
 def _without_tags(location: tuple[int | str, ...]) -> tuple[str, ...]:

@@ -204,9 +204,14 @@ def _grid(data: Any, where: str, inside: str = "") -> Grid:
 
 def read_seeds(seeds: Any, where: str) -> list[int]:
     """A list of seeds, none twice."""
-    fine = isinstance(seeds, list) and seeds and all(type(s) is int and s >= 0 for s in seeds)
-    if not fine or len(set(seeds)) < len(seeds):
-        raise UserError(where, f"found {seeds!r}", "a list of different whole numbers")
+    expected = "a non-empty list of different whole numbers, none below 0"
+    if not (isinstance(seeds, list) and seeds):
+        raise UserError(where, f"found {seeds!r}", expected)
+    bad = [seed for seed in seeds if type(seed) is not int or seed < 0]
+    twice = [seed for number, seed in enumerate(seeds) if seed in seeds[:number]]
+    if bad or twice:
+        found = ", ".join(dict.fromkeys(map(repr, bad or twice)))
+        raise UserError(where, f"found {found}{'' if bad else ' twice'}", expected)
     return list(seeds)
 
 

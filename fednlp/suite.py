@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from fednlp import config as configuration
-from fednlp.config import RunConfig
+from fednlp.axis_effects import Entry, require_effect, set_all
+from fednlp.config import NotOneRun, RunConfig
 from fednlp.errors import UserError, nearest
 from fednlp.search import Search, read_search, read_seeds
 from fednlp.shown import printable
@@ -35,6 +36,7 @@ from fednlp.yaml_files import load_mapping
 
 MOST_RUNS = 10_000
 _KEYS = ("name", "description", "base", "seeds", "matrix", "tune")
+_ENTRIES = "a non-empty list or named variants"
 _SEED = ("sets the seed", "the list `seeds` of the suite")
 
 
@@ -112,12 +114,16 @@ def read_suite(path: Path, overrides: list[str]) -> Suite:
         UserError: names the suite, the axis and the key.
     """
     data, places = load_mapping(path)
+    if data and data.keys() <= {*RunConfig.model_fields, "extends"}:
+        found = "is a configuration of one run"
+        raise UserError(str(path), found, "a suite, with base and matrix", "use the command run")
     for key in data:
         if key not in _KEYS:
             place = f"{places.get((str(key),), path)}: {key}"
             raise UserError(place, "unknown key", fix=nearest(str(key), list(_KEYS)))
     base = _base(data.get("base", {}), path)
-    axes = [_axis(name, entries, path) for name, entries in _mapping(data, "matrix", path).items()]
+    matrix = _mapping(data, "matrix", path)
+    axes = [_axis(name, entries, path) for name, entries in matrix.items()]
     seeds = read_seeds(data.get("seeds", [0]), f"{path}: seeds")
     search = None
     if data.get("tune") is not None:
@@ -131,26 +137,33 @@ def read_suite(path: Path, overrides: list[str]) -> Suite:
         if text.partition("=")[0].strip() == "seed":
             raise UserError(f"override '{text:.80}'", *_SEED)
     suite, known = Suite(path, [], seeds, overrides, search), set[str]()
-    contents: dict[str, str] = {}
-    for chosen in product(*axes):
+    combinations = list(product(*axes))
+    for chosen in combinations:
         mapping = configuration.merged(base, {})
         for _, changes in chosen:
-            for key, value in changes.items():
-                configuration.override(mapping, key, configuration.whole(key, value, path.parent))
+            set_all(mapping, changes)
         cell = Cell(tuple(name for name, _ in chosen), mapping)
         if cell.label in known:
             raise UserError(f"{path}: matrix", f"has '{cell.label}' twice", fix="drop one")
         known.add(cell.label)
-        content = _content(mapping)
-        if content in contents:
-            found = f"'{contents[content]}' and '{cell.label}' are the same run"
-            fix = "drop one; a later axis sets again what an earlier one has set"
-            raise UserError(f"{path}: matrix", found, fix=fix)
-        contents[content] = cell.label
         suite.cells.append(cell)
+    cells_made = [(c, cell.mapping) for c, cell in zip(combinations, suite.cells, strict=True)]
+    require_effect(f"{path}: matrix", [str(name) for name in matrix], base, cells_made)
+    _require_different(suite)
     if search is not None:
         _check_search(suite, search)
     return suite
+
+
+def _require_different(suite: Suite) -> None:
+    """No two cells are the same runs."""
+    contents: dict[str, str] = {}
+    for cell in suite.cells:
+        other = contents.setdefault(_content(cell.mapping), cell.label)
+        if other != cell.label:
+            found = f"'{other}' and '{cell.label}' are the same run"
+            fix = "drop one; a later axis sets again what an earlier one has set"
+            raise UserError(f"{suite.path}: matrix", found, fix=fix)
 
 
 def _content(value: Any) -> str:
@@ -178,13 +191,22 @@ def _check_search(suite: Suite, search: Search) -> None:
 
 def _base(base: Any, path: Path) -> dict[str, Any]:
     if isinstance(base, str):
-        return configuration.read(path.parent / base)[0]
+        try:
+            return configuration.read(path.parent / base)[0]
+        except NotOneRun as error:
+            found, fix = f"{error.where} is a suite", "name its base, or write the keys here"
+            raise UserError(f"{path}: base", found, error.expected, fix) from None
     if not isinstance(base, dict):
         raise UserError(f"{path}: base", f"found {base!r}", "a mapping or a file name")
     return configuration.beside(base, path.parent)
 
 
-def _axis(name: Any, entries: Any, path: Path) -> list[tuple[str, dict[str, Any]]]:
+def _axis(name: Any, entries: Any, path: Path) -> list[Entry]:
+    """The entries of an axis, their paths made whole."""
+
+    def whole(changes: dict[str, Any]) -> dict[str, Any]:
+        return {k: configuration.whole(k, value, path.parent) for k, value in changes.items()}
+
     if isinstance(entries, list) and entries:
         _require_key(name, f"{path}: matrix")
         short = [_short(value) for value in entries]
@@ -192,7 +214,8 @@ def _axis(name: Any, entries: Any, path: Path) -> list[tuple[str, dict[str, Any]
             word if short.count(word) == 1 else _long(value)
             for word, value in zip(short, entries, strict=True)
         ]
-        return [(f"{name} {label}", {name: v}) for label, v in zip(labels, entries, strict=True)]
+        named = zip(labels, entries, strict=True)
+        return [(f"{name} {label}", whole({name: value})) for label, value in named]
     if isinstance(entries, dict) and entries:
         for label, changes in entries.items():
             if not isinstance(changes, dict):
@@ -201,8 +224,8 @@ def _axis(name: Any, entries: Any, path: Path) -> list[tuple[str, dict[str, Any]
                 )
             for key in changes:
                 _require_key(key, f"{path}: matrix.{name}.{label}")
-        return [(str(label), changes) for label, changes in entries.items()]
-    raise UserError(f"{path}: matrix.{name}", f"found {entries!r}", "a list or named variants")
+        return [(str(label), whole(changes)) for label, changes in entries.items()]
+    raise UserError(f"{path}: matrix.{name}", f"found {entries!r}", _ENTRIES)
 
 
 def _require_key(key: Any, where: str) -> None:

@@ -41,6 +41,8 @@ def dry_run(
     problems: list[str] = []
     chosen = whole.finals
     if whole.trials is not None:
+        if whole.trials.cut():
+            told.append(Text(whole.trials.cut()))
         folder = out / FOLDER
         diverged = read_diverged(folder)
         trials = _with_diverged(plan_jobs(whole.trials.wanted(), folder, True), diverged)

@@ -71,6 +71,15 @@ class Trials:
         self.suite, self.search = suite, search
         self.searches = [one for cell in suite.cells for one in self._of_cell(cell)]
 
+    def cut(self) -> str:
+        """A line on trials that were asked for more rounds than their runs have, or ""."""
+        asked = self.search.rounds or 0
+        fewer = sorted({s.rounds for s in self.searches if s.rounds < asked})
+        if not fewer:
+            return ""
+        rounds = ", ".join(map(str, fewer))
+        return f"tune.rounds is {asked}: trials are cut to the rounds of their runs, {rounds}."
+
     def wanted(self) -> list[Wanted]:
         return [one for s in self.searches for trial in s.wanted for one in trial]
 

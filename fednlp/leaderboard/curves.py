@@ -102,7 +102,7 @@ def _levels(references: Sequence[BoardRun], floor: float) -> list[Level]:
     for (budget, entry), runs in sorted(by_budget.items()):
         key = runs[0].result.primary_metric
         best = fmean(run.result.selected.validation[key] for run in runs)
-        name = f"centralized ({budget}{entry}), best: {best:.3f}"
+        name = f"centralized ({budget}{entry}), best on validation: {best:.3f}"
         levels.append(Level(name, "central", [best]))
         if budget == "matched":
             curves = [dict(run.validation_curve()) for run in runs]
@@ -110,7 +110,7 @@ def _levels(references: Sequence[BoardRun], floor: float) -> list[Level]:
             name = "centralized, after as many examples"
             y = [fmean(curve[n] for curve in curves) for n in rounds]
             levels.append(Level(name, "after", y, rounds))
-    levels.append(Level(f"floor: {floor:.3f}", "floor", [floor]))
+    levels.append(Level(f"floor on validation: {floor:.3f}", "floor", [floor]))
     return levels
 
 

@@ -20,12 +20,12 @@ import numpy as np
 
 from fednlp.errors import UserError
 from fednlp.results.bounds import METRIC
-from fednlp.results.files import START_AGAIN, not_read
+from fednlp.results.files import NO_FILE, START_AGAIN, not_read, stands
 from fednlp.results.reading import FinishedRun, load_run
-from fednlp.results.schema import Result
+from fednlp.results.schema import SUMMED, Result
 from tasks.plain_files import read_plain
 
-VERSION = 3  # raise when `Digest` changes, so that caches are made again
+VERSION = 4  # raise when `Digest` changes, so that caches are made again
 FILES = {  # what is read, and the most bytes of each: a file from a stranger may be of any size
     "result.json": 4_000_000,
     "identity.json": 4_000_000,
@@ -35,7 +35,9 @@ FILES = {  # what is read, and the most bytes of each: a file from a stranger ma
     "environment.json": 4_000_000,
     "clients.csv": 64_000_000,
 }
-OPTIONAL = ("config.yaml", "environment.json", "clients.csv")
+OPTIONAL = ("config.yaml", "environment.json", "clients.csv")  # of results without sums of files
+PARTITION = "partition.npz"
+UNREAD = ("predictions.parquet", PARTITION)  # nothing is shown of them, but they belong to the run
 LONGEST_TEXT = 60_000  # characters of a configuration or environment that a page shows
 QUANTILES = tuple(q / 100 for q in (0, 5, 10, 25, 50, 75, 90, 95, 100))
 
@@ -132,7 +134,9 @@ class BoardRun(FinishedRun):
 
 
 def folder_key(path: Path) -> str:
-    """Hash of all files that a digest is made from: equal keys, equal digests.
+    """Hash of all files that a digest is made from, and of which others are there.
+
+    Equal keys, equal digests.
 
     Raises:
         UserError: a file cannot be read or is too large.
@@ -142,6 +146,7 @@ def folder_key(path: Path) -> str:
         data = _bytes(path, name)
         total.update(f"{name} {len(data) if data is not None else None}\n".encode())
         total.update(data or b"")
+    total.update(f"{[stands(path / name) for name in UNREAD]}\n".encode())
     return total.hexdigest()
 
 
@@ -172,13 +177,18 @@ def read_digest(folder: Path, path: Path, source: str, key: str) -> BoardRun:
 
 
 def _require_own_files(run: FinishedRun) -> None:
-    """What is shown beside the result is what the result was written with.
+    """The folder has all files that the result has a sum of, and those shown are the same.
 
     Raises:
-        UserError: names the file that is another.
+        UserError: names the file that is missing or another.
     """
+    files = run.result.files
+    partition = [PARTITION] if files and run.result.partition is not None else []
+    for name in [*(name for name in SUMMED if name in files), *partition]:
+        if not stands(run.path / name):
+            raise UserError(str(run.path / name), NO_FILE, fix=START_AGAIN)
     for name in OPTIONAL:
-        told, data = run.result.files.get(name), _bytes(run.path, name)
+        told, data = files.get(name), _bytes(run.path, name)
         if told and data is not None and hashlib.sha256(data).hexdigest() != told:
             found = "is not the file that the result was written with"
             raise UserError(str(run.path / name), found, fix=START_AGAIN)

@@ -72,7 +72,7 @@ def test_an_unknown_key_names_the_nearest_and_its_line(key, value, hint, refused
         ("client.optimizer", "adam", "'adamw' or 'sgd'"),
         ("client.momentum", 1.0, "less than 1"),
         ("client.schedule", "cosine", "'constant' or 'linear'"),
-        ("client", 3, "dictionary"),
+        ("client", 3, "mapping"),
         ("precision", "fp16", "'fp32' or 'bf16'"),
         ("sampling.name", "random", "'uniform', 'proportional' or 'activity'"),
         ("dataset.source", "web", "'auto', 'local', 'hub' or 'synthetic'"),

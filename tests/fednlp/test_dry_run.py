@@ -129,9 +129,13 @@ def test_a_search_is_planned_too(suite_file, tmp_path):
     path = suite_file(tune=tune)
     answer = command("suite", path, "--dry-run", "--jobs", 2, "--out", tmp_path / "runs")
     assert answer.code == 0 and "with the first settings of each search" in answer.out
+    assert "tune.rounds" not in answer.out
     assert "trial 2: client.lr 0.2 / seed 9" in answer.out and "with --jobs 2" in answer.out
     assert command("suite", path, "--out", tmp_path / "runs").code == 0
     done = command("suite", path, "--dry-run", "--out", tmp_path / "runs")
+    long = suite_file(tune={**tune, "rounds": 99})
+    cut = " ".join(command("suite", long, "--dry-run", "--out", tmp_path / "runs").out.split())
+    assert "tune.rounds is 99: trials are cut to the rounds of their runs, 2." in cut
     assert "first settings" not in done.out and "4 finished" in done.out
     assert "2 finished" in done.out and "new" not in done.out.split("search", 1)[1]
 

@@ -152,6 +152,8 @@ def test_the_pages_say_the_numbers_without_a_script(runs, tmp_path):
         overview = "".join(found["index.html"].text).replace("−", "-")
         for line in benchmark.lines:
             assert f"{line.gap.gap.mean:+.3f}" in page and f"{line.gap.gap.mean:+.3f}" in overview
+            # the head tells test scores, the charts are on validation
+            assert "best on validation: 0." in page and "floor on validation: 0." in page
             assert all(f"{gap:+.3f}" in page for gap in line.gap_by_seed.values())
 
 
@@ -416,6 +418,25 @@ def test_files_that_no_table_is_made_from_may_be_missing_or_odd(runs, tmp_path):
     for note in ("config.yaml is missing", "does not hold environments", "scores of clients",
                  "is cut after"):  # fmt: skip
         assert note in everything, note
+
+
+def test_a_file_that_the_result_has_a_sum_of_may_not_be_missing(runs, tmp_path):
+    path = next(p for p in runs.iterdir() if "FedAvg" in p.name)
+    (path / "predictions.parquet").write_bytes(b"scores")
+    (path / "partition.npz").write_bytes(b"clients")
+    names = ("clients.csv", "config.yaml", "environment.json", "predictions.parquet")
+    _forged(path, files={n: hashlib.sha256((path / n).read_bytes()).hexdigest() for n in names})
+    site = tmp_path / "site"
+    assert not build([runs], site).board.problems
+    for name in (*names, "partition.npz", "identity.json", "rounds.jsonl"):
+        data = (path / name).read_bytes()
+        (path / name).unlink()
+        board = build([runs], site).board  # with the cache of the whole folder
+        (problem,) = (told for told in board.problems if path.name in told)
+        assert f"{path.name}/{name}" in problem, problem
+        assert path.name not in {run.path.name for run in board.runs}
+        (path / name).write_bytes(data)
+    assert not build([runs], site).board.problems
 
 
 def test_hostile_names_are_text_everywhere(tmp_path):

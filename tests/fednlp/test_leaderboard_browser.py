@@ -174,9 +174,15 @@ def test_the_theme_follows_the_system_until_it_is_chosen_and_is_remembered(opene
     other = {"light": "dark", "dark": "light"}[scheme]
     button = page.get_by_role("button", name="Dark theme")
     assert paper() == colours[scheme]
+
+    def tick():
+        content = button.evaluate("e => getComputedStyle(e, '::before').content")
+        return "\u2713" in content
+
     assert button.get_attribute("aria-pressed") == str(scheme == "dark").lower()
+    assert tick() == (scheme == "dark")  # the name is the same in both
     button.click()
-    assert paper() == colours[other]
+    assert paper() == colours[other] and tick() == (other == "dark")
     page.reload()
     assert paper() == colours[other]
     page.locator("#overview tr.entry a").first.click()

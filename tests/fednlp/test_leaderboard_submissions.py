@@ -67,6 +67,8 @@ def forged(folder, change=0.3, **values):
 def summed(folder):
     """The result, as if it had been written with the files that are there."""
     result = Result.model_validate_json((folder / "result.json").read_text())
+    if result.partition is not None:
+        (folder / "partition.npz").touch()  # which the board does not open
     told = result.model_copy(update={"files": sums(folder)})
     (folder / "result.json").write_bytes(told.as_json())
 

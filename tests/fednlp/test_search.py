@@ -74,7 +74,7 @@ TUNE = {"trials": 2, "seeds": [9], "search": {"client.lr": [0.1, 0.2]}}
         ({"trials": True}, ["tune.trials: found True"]),
         ({"rounds": 1.5}, ["tune.rounds: found 1.5"]),
         ({"seeds": []}, ["tune.seeds: found []"]),
-        ({"seeds": [1, 1]}, ["tune.seeds: found [1, 1]", "different"]),
+        ({"seeds": [1, 1]}, ["tune.seeds: found 1 twice", "different"]),
         ({"seeds": [0]}, ["tune.seeds: 0 is a seed of the final runs too", "reuse_seeds"]),
         ({"reuse_seeds": "yes"}, ["tune.reuse_seeds: found 'yes'"]),
         ({"search": [1]}, ["tune.search: found [1]"]),

@@ -46,9 +46,12 @@ def test_a_suite_is_the_product_of_its_axes_and_seeds(suite_file):
     [
         ({"matirx": {}}, ["suite.yaml:", "matirx: unknown key", "did you mean 'matrix'?"]),
         ({"seeds": 3}, ["suite.yaml: seeds", "found 3", "list"]),
-        ({"seeds": [0, -1]}, ["suite.yaml: seeds"]),
+        ({"seeds": [0, -1, 1.5, "x"]}, ["suite.yaml: seeds: found -1, 1.5, 'x'; expected"]),
+        ({"seeds": [3, 0, 3]}, ["suite.yaml: seeds: found 3 twice"]),
         ({"matrix": [1]}, ["suite.yaml: matrix", "mapping"]),
-        ({"matrix": {"algorithm": []}}, ["suite.yaml: matrix.algorithm", "list"]),
+        ({"matrix": {"algorithm": []}}, ["suite.yaml: matrix.algorithm", "a non-empty list"]),
+        ({"matrix": {"algorithm": [None]}}, ["found None; expected a name or a mapping with"]),
+        ({"matrix": {"client": [3]}}, ["found 3; expected a mapping of keys to values"]),
         ({"matrix": {"algorithm": "fedavg"}}, ["suite.yaml: matrix.algorithm", "'fedavg'"]),
         ({"matrix": {"x": {"one": 3}}}, ["suite.yaml: matrix.x.one", "found 3"]),
         ({"matrix": {1: [2]}}, ["suite.yaml: matrix", "key 1"]),
@@ -148,7 +151,11 @@ def test_a_key_of_a_merged_mapping_may_be_set_anew(small_data, tmp_path):
         ),
         (
             {"matrix": {"a": {"x": {"rounds": 1}, "y": {"rounds": 2}}, "rounds": [3, 4]}}, [],
-            "'x / rounds 3' and 'y / rounds 3' are the same run; drop one; a later axis sets again",
+            "matrix.a: 'x' sets rounds, which axis 'rounds' overrides in every combination; set",
+        ),
+        (
+            {"matrix": {"rounds": [1, 2], "z": {"x": {"rounds": 1}, "y": {"rounds": 2}}}}, [],
+            "'rounds 1 / x' and 'rounds 2 / x' are the same run; drop one; a later axis sets again",
         ),
     ],
 )  # fmt: skip
@@ -158,6 +165,45 @@ def test_what_would_be_run_under_two_names(changes, overrides, words, small_data
     with pytest.raises(UserError) as error:
         read_suite(path, overrides)
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("later", "key"),
+    [
+        ({"two": {"client.lr": 0.2}}, "client.lr"),
+        ({"two": {"client": {"lr": 0.2}}, "three": {"client.lr": 0.3}}, "client.lr"),
+        ({"two": {"partition": {"name": "quantity", "clients": 4}}}, "partition.alpha"),
+        ({"two": {"client.lr": 0.2}, "three": {"rounds": 3}}, None),  # has an effect in three
+        ({"two": {"client.lr": 0.1}, "three": {"client.lr": 0.2}}, None),  # is that of two
+        ({"two": {"partition.min_size": 2}}, None),
+        ({"two": {"partition": {"name": "dirichlet", "min_size": 2}}}, None),
+    ],
+)
+def test_what_a_later_axis_overrides_in_every_combination_is_refused(later, key, suite_file):
+    split = {"name": "dirichlet", "alpha": 0.1, "clients": 4}
+    matrix = {"x": {"one": {"client.lr": 0.1, "partition": split}}, "y": later}
+    path = suite_file(matrix=matrix)
+    if key is None:
+        assert load_suite(path, [])
+        return
+    with pytest.raises(UserError) as error:
+        read_suite(path, [])
+    words = f"suite.yaml: matrix.x: 'one' sets {key}, which axis 'y' overrides in every combination"
+    assert words in str(error.value)
+
+
+def test_a_run_is_no_suite_and_a_suite_no_run(suite_file, small_data, tmp_path):
+    written(tmp_path, run=small_data())
+    suite, run = suite_file(), tmp_path / "run.yaml"
+    line = command("run", suite, "--out", tmp_path / "runs").one_line()
+    assert "suite.yaml: is a suite" in line and "use the command suite" in line
+    line = command("suite", run, "--out", tmp_path / "runs").one_line()
+    assert "run.yaml: is a configuration of one run" in line and "use the command run" in line
+    outer = tmp_path / "outer.yaml"
+    outer.write_text("base: suite.yaml\nmatrix: {rounds: [1, 2]}\n")
+    line = command("suite", outer, "--out", tmp_path / "runs").one_line()
+    assert "outer.yaml: base: " in line and "suite.yaml is a suite" in line
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_reference_that_another_suite_is_making_is_told_once(suite_file, tmp_path):
