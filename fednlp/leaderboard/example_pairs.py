@@ -186,7 +186,5 @@ def _drawn(run: FinishedRun, folder: Path) -> _Drawn | str:
         examples = hashlib.sha256(json.dumps(list(table[EXAMPLE])).encode()).hexdigest()
         metric = Primary(run.result.task)
         return _Drawn(example_scores(columns, metric), examples)
-    except FileNotFoundError:
-        return "the predictions are missing"
     except Exception as error:
         return f"the predictions cannot be read ({type(error).__name__})"

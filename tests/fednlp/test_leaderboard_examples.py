@@ -94,7 +94,6 @@ def _changed(folder, **columns):
 
 
 DAMAGES = {
-    "missing": (lambda f: (f / PREDICTIONS).unlink(), "are missing"),
     "other": (lambda f: (f / PREDICTIONS).write_bytes(b"PAR1"), "are not those that the result"),
     "score": (lambda f: _changed(f, selected_accuracy=1.0), "score 1.000000, not 0."),
     "examples": (lambda f: _changed(f, content_sha256="<b>same</b>"), "of other test examples"),
