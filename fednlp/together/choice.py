@@ -48,6 +48,9 @@ def choose(config: RunConfig, trainer: LocalTrainer) -> Together:
         clients = min(wanted, cohort)
     if clients == 1:
         return Together()
+    if config.engine.name == "fedml":
+        silos = "silos of the fedml engine train them one by one"
+        return Together(problem=f"engine.together: {silos}" if wanted != "auto" else "")
     try:
         return Together(clients, TogetherTrainer(trainer, clients))
     except NotTogether as reason:

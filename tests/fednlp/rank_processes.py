@@ -39,7 +39,7 @@ def ranks(count: int, work: Callable[[int], Any], **variables: str) -> list[Any]
             if child == 0:
                 os.environ.update(
                     RANK=str(rank), WORLD_SIZE=str(count), LOCAL_RANK=str(rank),
-                    LOCAL_WORLD_SIZE=str(count), GROUP_RANK="0", MASTER_ADDR="127.0.0.1",
+                    LOCAL_WORLD_SIZE=str(count), MASTER_ADDR="127.0.0.1",
                     MASTER_PORT=port, **variables,
                 )  # fmt: skip
                 try:

@@ -18,7 +18,7 @@ if library.missing():
 
 from fedml_loopback import loopback
 
-from fednlp.engines.fedml.messages import Answer
+from fednlp.engines.fedml.messages import Answer, ClientState
 
 FEDERATED = {
     "centralized.budget": "none",
@@ -242,6 +242,21 @@ def test_a_lost_state_is_told(small_config, tmp_path):
 
     with pytest.raises(UserError, match=r"its state after round \d is not in"):
         federated(small_config, tmp_path, changes, alter=loses)
+
+
+def test_a_collected_state_is_checked(small_config, tmp_path):
+    """Another run's is no answer; one that is not finite ends the run in one line."""
+
+    def alter(rank, body, frame):
+        if not isinstance(body, ClientState):
+            return None
+        fields, tensors = decode(frame, 1 << 30)
+        stray = encode({**fields, "run": "another"}, tensors)
+        next(iter(tensors.values()))[0] = float("inf")
+        return [stray, encode(fields, tensors)]
+
+    with pytest.raises(UserError, match=r"state of client \d, round \d: silo .* is not finite"):
+        federated(small_config, tmp_path, {"algorithm": "scaffold"}, alter=alter)
 
 
 def test_silos_that_disagree_are_told_what_differs(small_config, tmp_path):

@@ -32,6 +32,7 @@ MANY = {"partition.clients": 8, "sampling.clients_per_round": 6}
         ({"engine.together": 1}, 1),
         ({"engine.together": 4, "model.name": "mini"}, 4),
         ({"engine.together": 100}, 64),
+        ({"engine.name": "fedml"}, 1),
     ],
     ids=str,
 )
@@ -39,6 +40,13 @@ def test_the_number_of_clients(changes, clients, small_config):
     together = Experiment(small_config({**LARGE, **changes})).together
     assert together.clients == clients
     assert (together.trainer is None) == (clients == 1) and together.problem == ""
+
+
+def test_a_silo_that_is_asked_for_more_says_why_not(small_config):
+    wanted = {**LARGE, "engine.name": "fedml", "engine.together": 4}
+    together = Experiment(small_config(wanted)).together
+    assert together.clients == 1 and together.trainer is None
+    assert "silos of the fedml engine train them one by one" in together.problem
 
 
 def test_a_gpu_takes_a_power_of_two_that_its_memory_holds(small_config, monkeypatch):

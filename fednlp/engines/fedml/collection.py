@@ -11,6 +11,7 @@ from fednlp.engines.fedml.hub import Hub, described
 from fednlp.engines.fedml.messages import Body, ClientState, Collect
 from fednlp.engines.fedml.transport import Deadline
 from fednlp.errors import UserError
+from fednlp.nonfinite import nonfinite
 
 Wanted = tuple[int, int]  # client, round from 0
 
@@ -72,12 +73,14 @@ class Collection:
 
     def receive(self, silo: int, body: Body, tensors: State) -> None:
         todo = self._todo[silo]
-        if not isinstance(body, ClientState) or not todo or (body.client, body.round) != todo[0]:
+        asked = (self.run, *todo[0]) if todo else ()
+        if not isinstance(body, ClientState) or (body.run, body.client, body.round) != asked:
             self.hub.strays.append(f"silo {silo}: {described(body)}, which it was not asked for")
             return
-        if body.why is not None:
+        why = body.why or nonfinite(tensors, "state")
+        if why is not None:
             place = f"state of client {body.client}, round {body.round + 1}"
-            self._problem = UserError(place, f"{self.hub.place(silo)}: {body.why}")
+            self._problem = UserError(place, f"{self.hub.place(silo)}: {why}")
             return
         self._deadline = Deadline(self.seconds)
         self.found[todo.popleft()] = tensors

@@ -42,11 +42,17 @@ def follow(group: Group, configs: Sequence[RunConfig], problem: Exception | None
 
     def begin() -> dict[str, str]:
         nonlocal follower
-        follower = None
-        if problem is not None:
-            raise problem
-        follower = Follower(_experiment(group, configs, message["seed"]), group)
-        return facts(follower.experiment)
+        follower, fills = None, post.first_here == group.me.rank
+        if not fills:
+            post.await_cache()
+        try:
+            if problem is not None:
+                raise problem
+            follower = Follower(_experiment(group, configs, message["seed"]), group)
+            return facts(follower.experiment)
+        finally:
+            if fills:
+                post.cache_filled()
 
     message = post.hear()
     while message["kind"] != "end":
@@ -159,23 +165,13 @@ class Follower:
 
 
 def _experiment(group: Group, configs: Sequence[RunConfig], seed: int) -> Experiment:
-    """All that `facts` compares is built; of the processes of a node, the first fills the cache."""
-    me, post = group.me, group.post
     config = next((c for c in configs if c.seed == seed), None)
     if config is None:
         raise UserError("--seeds", f"has no run of seed {seed}, which rank 0 began")
-    use_own_device(config.engine, me)
+    use_own_device(config.engine, group.me)
     prepare_process(config)
     torch.set_num_threads(client_threads(config.engine))
-    experiment = Experiment(config)
-    if me.local_rank:
-        post.await_mark(f"node {me.node}")
-    try:
-        facts(experiment)
-    finally:
-        if not me.local_rank:
-            post.mark(f"node {me.node}")
-    return experiment
+    return Experiment(config)
 
 
 def _answer(group: Group, work: Callable[[], Any]) -> None:

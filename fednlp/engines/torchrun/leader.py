@@ -49,7 +49,7 @@ class TorchrunEngine:
         self._printed: tuple[Tensor, list[Any]] | None = None
         own = facts(experiment)
         self.post.tell({"kind": "begin", "seed": experiment.config.seed})
-        self.post.mark("node 0")
+        self.post.cache_filled()
         found = self._answers()
         compare(own, dict(zip(self.post.others, found, strict=True)), self.post.names)
         self.trainer = Trainer(experiment)
@@ -258,7 +258,3 @@ class TorchrunEngine:
                 place = f"rank {rank} on {self.post.names[rank]}: "
                 raise relocated(error, place) if is_user_error(error) else error
         return [answer["value"] for answer in answers]
-
-
-def _positions(jobs: list[list[int]]) -> list[int]:
-    return [position for job in jobs for position in job]

@@ -26,7 +26,6 @@ class Membership:
     size: int
     local_rank: int
     local_size: int
-    node: int
     address: str
     port: int
     agent: bool
@@ -70,7 +69,6 @@ def membership(variables: Mapping[str, str] = os.environ) -> Membership | None:
         size=size,
         local_rank=number("LOCAL_RANK", 0),
         local_size=number("LOCAL_WORLD_SIZE", 1),
-        node=number("GROUP_RANK", rank),
         address=address,
         port=number("MASTER_PORT"),
         agent=variables.get("TORCHELASTIC_USE_AGENT_STORE") == "True",

@@ -26,7 +26,11 @@ Message = dict[str, Any]
 
 
 class Post:
-    """place: in the store, which no earlier start shares. limit: seconds."""
+    """place: in the store, which no earlier start shares. limit: seconds.
+
+    Attributes:
+        first_here: the rank that fills the cache of this host, for which the others here wait.
+    """
 
     def __init__(self, me: Membership, place: str, limit: float) -> None:
         self.me, self.number, self.doing = me, -1, "the start"
@@ -36,6 +40,8 @@ class Post:
         names = [f"name/{rank}" for rank in range(me.size)]
         self._store.wait(names, timedelta(seconds=limit))
         self.names = [name.decode() for name in self._store.multi_get(names)]
+        here = self.names[me.rank]
+        self.first_here = self.names.index(here)  # the lowest rank on this host
         self.pulse = Pulse(self._store, self.names, limit)
         self.others = [rank for rank in range(me.size) if rank != me.rank]
 
@@ -98,12 +104,12 @@ class Post:
 
     # all -------------------------------------------------------------------------------------
 
-    def mark(self, name: str) -> None:
-        """Says that something is done, which others await."""
-        self._write(f"mark/{self.number}/{name}", "")
+    def cache_filled(self) -> None:
+        """Says, in the first process of a host, that the others here need not wait any more."""
+        self._write(f"cache/{self.number}/{self.me.rank}", "")
 
-    def await_mark(self, name: str) -> None:
-        self._read([f"mark/{self.number}/{name}"], self.others)
+    def await_cache(self) -> None:
+        self._read([f"cache/{self.number}/{self.first_here}"], self.others)
 
     def check(self) -> None:
         """Raises ProcessLost: another process is."""
