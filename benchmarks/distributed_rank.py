@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.workload import Workload, workload
 from fednlp.cohorts import Cohorts
-from fednlp.config import AlgorithmConfig
+from fednlp.config_schema import AlgorithmConfig
 from fednlp.engines.client import Assignment, Broadcast
 from fednlp.engines.torchrun.agreement import facts
 from fednlp.engines.torchrun.follower import Follower

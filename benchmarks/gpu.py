@@ -20,7 +20,7 @@ from torch import nn
 
 from benchmarks.report import Report, arguments, table
 from fednlp.compiled import CompiledModule
-from fednlp.config import ClientConfig
+from fednlp.config_schema import ClientConfig
 from fednlp.cuda_attention import always_mask
 from fednlp.engines.client import Asked
 from fednlp.flat_model import FlatModel

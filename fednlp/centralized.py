@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from fednlp.config import central_client
+from fednlp.config_schema import central_client
 from fednlp.errors import NotFinite
 from fednlp.experiment import Experiment
 from fednlp.identity import centralized_plan

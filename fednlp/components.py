@@ -19,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from algorithms import ALGORITHMS, SERVER_OPTIMIZERS
 from algorithms.algorithm import Algorithm, ClientOptimizer
-from fednlp.config import ClientConfig, RunConfig
+from fednlp.config_schema import ClientConfig, RunConfig
 from fednlp.errors import UserError, is_user_error, nearest, relocated
 from fednlp.hooks import Hooks, blaming, is_published, source_place
 from fednlp.source_code import canonical

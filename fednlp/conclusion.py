@@ -14,7 +14,7 @@ from torch import Tensor
 
 from algorithms.algorithm import State
 from fednlp.components import describe
-from fednlp.config import central_client
+from fednlp.config_schema import central_client
 from fednlp.environment import environment_notes, peak_device_memory, peak_memory
 from fednlp.evaluation import Evaluator, TestOutcome
 from fednlp.experiment import SPLITS, Experiment

@@ -21,7 +21,7 @@ from torch import Tensor
 from algorithms.algorithm import Algorithm, Client, Cohort, Correction, State, Trained
 from fednlp import config as configuration
 from fednlp.components import build_algorithm, client_optimizer
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.errors import is_user_error
 from fednlp.experiment import Experiment
 from fednlp.hooks import Problem, state_problem, vector_problem

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fednlp.config import ClientConfig
+from fednlp.config_schema import ClientConfig
 from fednlp.random_streams import generator
 from fednlp.schedule import factor
 from tasks.batches import Plan, PlannedBatch, epoch_plan, token_budget_plan

@@ -19,7 +19,7 @@ from algorithms.algorithm import Algorithm
 from fednlp import places
 from fednlp.cards import dataset_card, model_card
 from fednlp.components import build_algorithm
-from fednlp.config import PartitionConfig, RunConfig
+from fednlp.config_schema import PartitionConfig, RunConfig
 from fednlp.cpu_kernels import use_cpu_kernels
 from fednlp.cuda_attention import always_mask
 from fednlp.errors import UserError, relocated

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fednlp.components import describe, source_hash
-from fednlp.config import ClientConfig, SamplingConfig, central_client
+from fednlp.config_schema import ClientConfig, SamplingConfig, central_client
 from fednlp.experiment import Experiment
 from fednlp.flat_model import digest
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from fednlp.compiled import CompiledModule
-from fednlp.config import ClientConfig
+from fednlp.config_schema import ClientConfig
 from fednlp.course import WHOLE_RUN, Course, Span
 from fednlp.cuda_graphs import Graphs, Recorder
 from fednlp.flat_model import FlatModel

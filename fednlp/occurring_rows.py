@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fednlp.config import ClientConfig
+from fednlp.config_schema import ClientConfig
 from fednlp.flat_model import FlatModel
 from tasks.ragged import ranges
 from tasks.token_store import TokenStore

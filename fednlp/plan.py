@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from algorithms.algorithm import Client, Correction, State, Trained
 from fednlp.components import client_optimizer
-from fednlp.config import central_client
+from fednlp.config_schema import central_client
 from fednlp.engines.client import payload_bytes
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fednlp.config import EngineConfig
+from fednlp.config_schema import EngineConfig
 
 if TYPE_CHECKING:
     from fednlp.experiment import Experiment

@@ -16,7 +16,7 @@ from torch import set_num_threads
 
 from fednlp.centralized import run_centralized
 from fednlp.conclusion import conclude
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.environment import begin_environment, continue_environment, reset_peak_memory
 from fednlp.errors import UserError
 from fednlp.experiment import Experiment

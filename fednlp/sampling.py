@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fednlp.config import SamplingConfig
+from fednlp.config_schema import SamplingConfig
 from fednlp.errors import UserError
 from fednlp.random_streams import generator
 

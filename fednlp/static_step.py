@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fednlp.config import ClientConfig
+from fednlp.config_schema import ClientConfig
 from fednlp.cuda_graphs import Graphs
 from fednlp.profile import ALGORITHM, DATA, FORWARD_BACKWARD, OPTIMIZER, clock
 from fednlp.step import (

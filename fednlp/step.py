@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from fednlp.config import ClientConfig
+from fednlp.config_schema import ClientConfig
 from fednlp.occurring_rows import OccurringRows
 from fednlp.profile import ALGORITHM, DATA, FORWARD_BACKWARD, OPTIMIZER, clock
 from tasks.batches import PlannedBatch

@@ -28,7 +28,8 @@ from typing import Any
 
 from fednlp import config as configuration
 from fednlp.axis_effects import Entry, require_effect, set_all
-from fednlp.config import NotOneRun, RunConfig
+from fednlp.config import NotOneRun
+from fednlp.config_schema import RunConfig
 from fednlp.errors import UserError, nearest
 from fednlp.search import Search, read_search, read_seeds
 from fednlp.shown import printable

@@ -14,7 +14,7 @@ from fednlp.console import console
 from fednlp.errors import ProcessLost, UserError, one_line
 
 if TYPE_CHECKING:
-    from fednlp.config import RunConfig
+    from fednlp.config_schema import RunConfig
     from fednlp.results.gap import Gap
 
 

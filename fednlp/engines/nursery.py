@@ -16,7 +16,7 @@ from multiprocessing import forkserver, get_all_start_methods, get_context, reso
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
-from fednlp.config import EngineConfig
+from fednlp.config_schema import EngineConfig
 
 _ROOT = Path(__file__).resolve().parents[2]  # where our packages lie
 _starter = 0  # the process whose server it is

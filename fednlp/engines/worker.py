@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from algorithms.algorithm import State
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.engines.client import Broadcast, ClientRunner, Upload
 from fednlp.engines.messages import (
     DECODED,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.errors import one_line
 from fednlp.experiment import Experiment, prepare_process
 from fednlp.identity import Identity, centralized_identity, federated_identity

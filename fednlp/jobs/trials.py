@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fednlp.config import RunConfig, central_client
+from fednlp.config_schema import RunConfig, central_client
 from fednlp.errors import UserError
 from fednlp.jobs.job import Planning, Wanted
 from fednlp.jobs.run import Outcomes

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.errors import NotFinite, UserError, one_line
 from fednlp.experiment import Experiment, prepare_process
 from fednlp.jobs.job import Job

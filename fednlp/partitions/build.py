@@ -14,7 +14,7 @@ import numpy as np
 
 from fednlp import places
 from fednlp.cards import model_card
-from fednlp.config import PartitionConfig
+from fednlp.config_schema import PartitionConfig
 from fednlp.errors import UserError, nearest
 from fednlp.partitions.rows import fitted
 from fednlp.random_streams import generator

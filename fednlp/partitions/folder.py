@@ -19,7 +19,7 @@ from typing import Any
 
 from fednlp import config as configuration
 from fednlp.cards import dataset_card
-from fednlp.config import PartitionConfig, RunConfig
+from fednlp.config_schema import PartitionConfig, RunConfig
 from fednlp.errors import UserError, is_user_error
 from fednlp.experiment import Experiment, check_components
 from fednlp.partitions.build import FILE

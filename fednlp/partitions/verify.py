@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.errors import is_user_error
 from fednlp.experiment import Experiment
 from fednlp.partitions import folder

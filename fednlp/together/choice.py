@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.cpu_kernels.linear import NARROW
 from fednlp.local_training import LocalTrainer
 from fednlp.occurring_rows import WORTH

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
-from fednlp.config import ClientConfig
+from fednlp.config_schema import ClientConfig
 from fednlp.together.rows import ModelRows
 
 

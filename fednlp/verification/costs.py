@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fednlp.config import SamplingConfig
+from fednlp.config_schema import SamplingConfig
 from fednlp.results.schema import absent, left_out
 from fednlp.sampling import Sampler, make_sampler
 from fednlp.verification.check import Wrong, require_equal

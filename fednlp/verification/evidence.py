@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fednlp import config as configuration
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.errors import UserError
 from fednlp.results import files, own_names
 from fednlp.results.reading import FinishedRun, load_run, read_identity

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fednlp.config import (
+from fednlp.config_schema import (
     AlgorithmConfig,
     CheckpointConfig,
     PartitionConfig,

@@ -13,7 +13,7 @@ from markdown_pages import code, page, table
 from fednlp import config as configuration
 from fednlp import occurring_rows
 from fednlp.cards import model_card
-from fednlp.config import EvaluationConfig
+from fednlp.config_schema import EvaluationConfig
 from fednlp.cpu_kernels import linear
 from fednlp.evaluation import BOOTSTRAP_SAMPLES
 from fednlp.experiment import GENERATED_VALIDATION, Experiment

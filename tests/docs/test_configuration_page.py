@@ -12,7 +12,7 @@ from markdown_pages import ROOT, blocks, code, page, table
 
 from algorithms import ALGORITHMS, SERVER_OPTIMIZERS, AlgorithmError, ClientOptimizer
 from fednlp import config as configuration
-from fednlp import suite
+from fednlp import config_schema, suite
 
 PAGE = "docs/configuration.md"
 
@@ -77,7 +77,7 @@ def test_environment_variables_are_all_of_them() -> None:
 
 def test_short_forms_are_all_of_them() -> None:
     section = page(PAGE).split("## Short forms")[1].split("\n\n")[1]
-    assert tuple(re.findall(r"`(\w+)`", section)) == configuration._SHORT_FORMS
+    assert tuple(re.findall(r"`(\w+)`", section)) == config_schema.SHORT_FORMS
 
 
 def test_inheritance_drops_the_parameters_of_another_component(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.engines.fedml import roles
 from fednlp.engines.fedml.hub import Hub
 from fednlp.engines.fedml.messages import body_of

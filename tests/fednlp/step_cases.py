@@ -11,7 +11,7 @@ from torch import Tensor
 
 from algorithms import ALGORITHMS, ClientOptimizer
 from algorithms.algorithm import Client, Trained
-from fednlp.config import ClientConfig
+from fednlp.config_schema import ClientConfig
 from fednlp.cuda_attention import always_mask
 from fednlp.flat_model import FlatModel
 from fednlp.local_training import LocalTrainer, Participation

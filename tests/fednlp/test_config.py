@@ -7,7 +7,7 @@ import yaml
 from harness import ROOT, command, line_of, written
 
 from fednlp import config as configuration
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.suite import load_suite
 from fednlp.yaml_files import load_mapping
 

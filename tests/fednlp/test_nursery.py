@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fednlp.engines.crew as crew_file
-from fednlp.config import EngineConfig
+from fednlp.config_schema import EngineConfig
 from fednlp.engines import nursery
 from fednlp.errors import UserError
 
@@ -42,7 +42,7 @@ def _mask():
 SCRIPT = """
 import os, signal, sys, time
 from multiprocessing import forkserver
-from fednlp.config import EngineConfig
+from fednlp.config_schema import EngineConfig
 from fednlp.engines.nursery import begin_early
 assert "torch" not in sys.modules
 begin_early(EngineConfig(workers=2))
@@ -83,7 +83,7 @@ def test_what_keeps_it_from_starting_matters_only_where_workers_are_wanted(monke
 
 
 SHADOWED = """
-from fednlp.config import EngineConfig
+from fednlp.config_schema import EngineConfig
 from fednlp.engines.nursery import begin_early
 begin_early(EngineConfig(workers=2))
 from fednlp.engines.crew import Process
@@ -108,7 +108,7 @@ def test_files_of_the_user_are_not_taken_for_ours(tmp_path):
 ENDS = """
 import os, signal
 from multiprocessing import forkserver
-from fednlp.config import EngineConfig
+from fednlp.config_schema import EngineConfig
 from fednlp.engines.nursery import begin_early
 begin_early(EngineConfig(workers=2))
 os.kill(forkserver._forkserver._forkserver_pid, signal.SIGSTOP)  # it would never end by itself

@@ -208,7 +208,7 @@ def test_a_suite_of_which_nothing_can_run_says_so_once(small_data, tmp_path):
 
 def test_workers_do_not_multiply_with_jobs(small_config, monkeypatch):
     from fednlp import processes
-    from fednlp.config import EngineConfig
+    from fednlp.config_schema import EngineConfig
     from fednlp.experiment import Experiment
 
     monkeypatch.setattr(processes, "_CORES", 8)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fednlp.config import SamplingConfig
+from fednlp.config_schema import SamplingConfig
 from fednlp.errors import UserError
 from fednlp.sampling import make_sampler
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from fednlp.config import ClientConfig
+from fednlp.config_schema import ClientConfig
 from fednlp.flat_model import FlatModel
 from fednlp.together.batches import joint, padded_tokens
 from fednlp.together.module import clients_module

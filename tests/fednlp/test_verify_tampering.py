@@ -28,7 +28,7 @@ from run_tampering import (
 )
 
 from fednlp import config as configuration
-from fednlp.config import PartitionConfig
+from fednlp.config_schema import PartitionConfig
 from fednlp.errors import UserError
 from fednlp.evaluation import bootstrap_stderr
 from fednlp.experiment import Experiment

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 
 if TYPE_CHECKING:
     from fednlp.engines.fedml.cross_silo import FedmlParts

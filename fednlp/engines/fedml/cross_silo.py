@@ -23,7 +23,7 @@ from torch import Tensor
 
 from algorithms.algorithm import State
 from fednlp.cohorts import Cohorts
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.engines.client import Assignment, Broadcast, ClientRunner, client_place
 from fednlp.engines.fedml.library import import_fedml
 from fednlp.engines.fedml.roles import mpi_world

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fednlp.config import EngineConfig, RunConfig
+from fednlp.config_schema import EngineConfig, RunConfig
 from fednlp.engines.fedml.library import missing
 from fednlp.errors import UserError, one_line
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from algorithms.algorithm import State
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.engines.client import Assignment, Broadcast, ClientRunner, client_place
 from fednlp.engines.fedml.handshake import facts
 from fednlp.engines.fedml.hub import FedMLCommManager

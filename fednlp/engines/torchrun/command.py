@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import typer
 
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.engines.torchrun import current
 from fednlp.engines.torchrun.follower import follow
 from fednlp.engines.torchrun.group import Group

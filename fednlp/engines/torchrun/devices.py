@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fednlp.config import EngineConfig
+from fednlp.config_schema import EngineConfig
 from fednlp.engines.torchrun.membership import Membership
 from fednlp.errors import UserError
 

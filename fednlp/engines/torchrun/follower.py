@@ -11,7 +11,7 @@ import torch
 
 from algorithms.algorithm import State
 from fednlp.cohorts import Cohorts
-from fednlp.config import RunConfig
+from fednlp.config_schema import RunConfig
 from fednlp.engines.client import Assignment, Broadcast
 from fednlp.engines.messages import Failure
 from fednlp.engines.torchrun.agreement import facts
