@@ -46,7 +46,8 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
+        # oneDNN has no fast kernel for rows that lie apart (one token of each text): 100 to 1000 x.
+        flat = x.reshape(-1, x.shape[-1]).contiguous()
         ctx.save_for_backward(flat, weight)
         return _product(flat, weight, bias).view(*x.shape[:-1], weight.shape[0])
 
@@ -55,7 +56,7 @@ class _Linear(torch.autograd.Function):
         flat, weight = ctx.saved_tensors
         of_x, of_weight, of_bias = ctx.needs_input_grad
         shape = gradients[0].shape
-        gradient = gradients[0].reshape(-1, shape[-1])
+        gradient = gradients[0].reshape(-1, shape[-1]).contiguous()
         return (
             _product(gradient, weight.t()).view(*shape[:-1], weight.shape[1]) if of_x else None,
             _of_weight(gradient, flat) if of_weight else None,
