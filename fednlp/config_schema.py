@@ -196,6 +196,7 @@ class EngineConfig(Section):
     together: clients that are trained at once; 1: one by one. See `fednlp.processes` and
     `fednlp.together.choice` for what `auto` and null become. graphs: local steps are recorded as
     CUDA graphs, where there is a GPU. compile: the model's forward in training by `torch.compile`.
+    reuse_frozen: what frozen first layers make of a text is computed once (`fednlp.frozen_layers`).
     """
 
     name: Literal["local", "torchrun", "fedml"] = "local"
@@ -215,6 +216,7 @@ class EngineConfig(Section):
     together: Annotated[int, Field(gt=0, le=1024)] | Literal["auto"] = "auto"
     graphs: bool = True
     compile: bool = False
+    reuse_frozen: bool = True
 
 
 class CheckpointConfig(Section):

@@ -23,8 +23,8 @@ from fednlp.results.run_folder import RunFolder
 
 FILE = "environment.json"
 _EXACT = (
-    "device", "threads", "processor", "together", "aggregation", "compile", "graphs", "torch",
-    "transformers", "numpy",
+    "device", "threads", "processor", "together", "aggregation", "compile", "graphs",
+    "reuse_frozen", "torch", "transformers", "numpy",
 )  # fmt: skip
 _PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scikit-learn", "peft")
 
@@ -44,6 +44,7 @@ def environment(experiment: Experiment, kind: str = "centralized") -> dict[str, 
         **(experiment.engine.facts() if kind == "federated" else {}),
         "compile": experiment.config.engine.compile,
         "graphs": experiment.steps == "graphs",
+        **_reused(experiment),
         "tokens_per_batch": experiment.config.evaluation.tokens_per_batch,
         "cores": os.cpu_count(),
         "platform": platform.platform(),
@@ -57,6 +58,12 @@ def _together(experiment: Experiment, kind: str) -> dict[str, int]:
     """Only where it is more than one, as in folders that are older than the setting."""
     clients = experiment.together.clients if kind == "federated" else 1
     return {"together": clients} if clients > 1 else {}
+
+
+def _reused(experiment: Experiment) -> dict[str, int]:
+    """How many frozen layers are computed once, where there are such."""
+    trunk = experiment.frozen_layers.trunk
+    return {"reuse_frozen": trunk.layers} if trunk else {}
 
 
 def begin_environment(folder: RunFolder, experiment: Experiment, kind: str) -> None:

@@ -24,6 +24,7 @@ from fednlp.cpu_kernels import use_cpu_kernels
 from fednlp.cuda_attention import always_mask
 from fednlp.errors import UserError, relocated
 from fednlp.flat_model import FlatModel
+from fednlp.frozen_layers import FrozenLayers, choose_layers, read_ahead
 from fednlp.local_training import LocalTrainer, TakenSteps
 from fednlp.partitions.build import build_partition, check_partition
 from fednlp.processes import all_threads, client_threads, repeatable_kernels, worker_count
@@ -81,23 +82,40 @@ class Experiment:
         return self.task.tokenizer_texts(self.corpus.splits["train"])
 
     @cached_property
-    def stores(self) -> dict[str, TokenStore]:
-        """Token stores of the three splits, on the device."""
-        return {split: self._store(split).to(self.device) for split in SPLITS}
+    def token_stores(self) -> dict[str, TokenStore]:
+        """Tokens of the three splits, in the memory of this machine."""
+        return {split: self._token_store(split) for split in SPLITS}
 
-    def _store(self, split: str) -> TokenStore:
-        tokenizer, tokenizer_hash = self.tokenizer
+    def _token_store(self, split: str) -> TokenStore:
         return cached_store(
-            {
-                "data": self.corpus.fingerprint,
-                "split": split,
-                "tokenizer": tokenizer_hash,
-                "task": self.corpus.task,
-                "tokens": self.token_settings,
-            },
-            lambda: self.task.encode(self.corpus.splits[split], tokenizer, split == "train"),
+            self.store_key(split),
+            lambda: self.task.encode(
+                self.corpus.splits[split], self.tokenizer[0], split == "train"
+            ),
             places.cache_dir(),
         )
+
+    def store_key(self, split: str) -> dict[str, Any]:
+        """What the tokens of a split depend on: JSON values."""
+        return {
+            "data": self.corpus.fingerprint,
+            "split": split,
+            "tokenizer": self.tokenizer[1],
+            "task": self.corpus.task,
+            "tokens": self.token_settings,
+        }
+
+    @cached_property
+    def stores(self) -> dict[str, TokenStore]:
+        """What the model reads of the three splits, on the device."""
+        trunk = self.frozen_layers.trunk
+        stores = self.token_stores if trunk is None else read_ahead(self, trunk)
+        return {split: store.to(self.device) for split, store in stores.items()}
+
+    @cached_property
+    def frozen_layers(self) -> FrozenLayers:
+        """The first layers of the model that are computed once."""
+        return choose_layers(self)
 
     # model -----------------------------------------------------------------------------------
 

@@ -152,7 +152,7 @@ def _multiplied(module: nn.Module) -> int:
 
 def _tokens(experiment: Experiment, split: str) -> float:
     """Mean tokens of an example, those of all its rows and of its targets."""
-    store = experiment.stores[split]
+    store = experiment.token_stores[split]
     total = float(store.row_lengths.sum())
     if store.target_lengths is not None:
         total += float(store.target_lengths.sum())
@@ -164,7 +164,9 @@ def _scored_tokens(experiment: Experiment) -> float:
     config = experiment.config
     validations = math.ceil(config.rounds / config.evaluation.every)
     each = len(experiment.validation_indices) * _tokens(experiment, "validation")
-    return validations * each + 2 * experiment.stores["test"].examples * _tokens(experiment, "test")
+    return validations * each + 2 * experiment.token_stores["test"].examples * _tokens(
+        experiment, "test"
+    )
 
 
 def _batch_size(experiment: Experiment) -> float:

@@ -74,7 +74,7 @@ def repeatable_kernels() -> None:
 
 def _operations(experiment: Experiment) -> float:
     """Floating-point operations of all rounds: 6 per weight and token (Kaplan et al. 2020)."""
-    store = experiment.stores["train"]
+    store = experiment.token_stores["train"]
     tokens = store.tokens.numel() / max(store.examples, 1)
     examples = experiment.config.rounds * experiment.examples_per_round
     return 6.0 * tokens * examples * experiment.model.weights.numel()

@@ -15,6 +15,8 @@ def remarks(experiment: Experiment) -> list[str]:
     found, together, trainer = list[str](), experiment.together, experiment.trainer()
     if together.problem:
         found.append(together.problem)
+    if experiment.frozen_layers.problem:
+        found.append(experiment.frozen_layers.problem)
     if together.trainer is None and trainer.steps == "plain" and not trainer.compile:
         method = type(experiment.algorithm)
         if method.correct is not Algorithm.correct and trainer.table is not None:

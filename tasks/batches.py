@@ -68,7 +68,10 @@ class PlannedBatch:
 
 @dataclass
 class TokenBatch:
-    """What a model is given. inputs: [B, L] int64 each; row_weight: [B] float32."""
+    """What a model is given. row_weight: [B] float32.
+
+    inputs: [B, L] int64 each, or [B, L, H] float32 where frozen layers have read the tokens.
+    """
 
     inputs: dict[str, Tensor]
     targets: dict[str, Tensor]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Where a backbone keeps its layers and its embeddings, by `config.model_type`. The tied output
 # projection of a seq2seq model is its shared embedding, and is frozen with it.
-_LAYERS = {
+LAYERS = {
     "bert": ["encoder.layer"],
     "roberta": ["encoder.layer"],
     "distilbert": ["transformer.layer"],
@@ -62,7 +62,7 @@ def freeze(model: PreTrainedModel, *, embeddings: bool = False, layers: int = 0)
                 "0, because ALBERT's layers share their weights",
                 "use freeze_embeddings or lora",
             )
-        for stack in _existing(backbone, _known(_LAYERS, kind)):
+        for stack in _existing(backbone, _known(LAYERS, kind)):
             longest = max(longest, len(stack))
             for layer in list(stack)[:layers]:
                 for name, parameter in layer.named_parameters():

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerFast
 
+TRUNK = "trunk"  # column of a store that a model reads in place of the tokens, see frozen_trunk.py
+
 
 @dataclass(frozen=True)
 class TokenSettings:
@@ -101,10 +103,11 @@ class Task:
         Of `planned` only the sizes are read. All rows have their weight.
         """
         grid = store.grid(rows, planned.length)
-        inputs = {
-            "input_ids": grid.take(store.tokens, store.pad_id),
-            "attention_mask": grid.mask.long(),
-        }
+        inputs = {"attention_mask": grid.mask.long()}
+        if TRUNK in store.columns:  # padding repeats the first token, and nobody attends to it
+            inputs["inputs_embeds"] = store.columns[TRUNK][grid.index]
+        else:
+            inputs["input_ids"] = grid.take(store.tokens, store.pad_id)
         batch = TokenBatch(inputs, {}, store.row_weight[rows], planned.examples)
         self.add_targets(batch, store, planned, grid)
         return batch
