@@ -202,6 +202,9 @@ def _check_client(where: str, client: ClientConfig) -> None:
             "0",
             "use client.optimizer: sgd or drop it",
         )
+    if client.order == "by_class" and client.batch_tokens:
+        found = "'by_class' goes with batch_size only"
+        raise UserError(f"{where}.order", found, "shuffled", f"or drop {where}.batch_tokens")
     if client.warmup and client.schedule == "constant":
         raise UserError(
             f"{where}.warmup",

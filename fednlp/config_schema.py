@@ -140,7 +140,8 @@ class ClientConfig(Section):
     """Local training of one client; the centralized run uses the same.
 
     batch_size: examples of a batch. batch_tokens: instead, as many examples as fit into so many
-    padded tokens; a step's loss is a mean over its examples either way.
+    padded tokens; a step's loss is a mean over its examples either way. order: of examples
+    in an epoch; `by_class`, as in unshuffled files, is there to measure what that costs.
 
     on_nonfinite: what becomes of a client whose training gave NaN or an infinity. It stands here,
     beside the rate that causes it; the centralized run has no client to leave out and stops.
@@ -153,6 +154,7 @@ class ClientConfig(Section):
     epochs: Positive = 1
     batch_size: Positive = 8
     batch_tokens: Positive | None = None
+    order: Literal["shuffled", "by_class"] = "shuffled"  # by_class: classification only
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     schedule: Literal["constant", "linear"] = "constant"
     schedule_span: Literal["run", "participation"] = "run"

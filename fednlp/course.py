@@ -13,7 +13,13 @@ import numpy as np
 from fednlp.config_schema import ClientConfig
 from fednlp.random_streams import generator
 from fednlp.schedule import factor
-from tasks.batches import Plan, PlannedBatch, epoch_plan, token_budget_plan
+from tasks.batches import (
+    Plan,
+    PlannedBatch,
+    class_by_class_plan,
+    epoch_plan,
+    token_budget_plan,
+)
 from tasks.token_store import TokenStore
 
 
@@ -66,6 +72,8 @@ class Course:
 
     def epoch(self, number: int) -> Plan:
         rng = generator(self.seed, f"data order{self.stream}", *self.coordinates, number)
+        if self.settings.order == "by_class":
+            return class_by_class_plan(self.store, self.examples, self.settings.batch_size, rng)
         if self.settings.batch_tokens is None:
             return epoch_plan(self.store, self.examples, self.settings.batch_size, rng)
         return token_budget_plan(self.store, self.examples, self.settings.batch_tokens, rng)

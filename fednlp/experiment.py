@@ -19,7 +19,7 @@ from algorithms.algorithm import Algorithm
 from fednlp import places
 from fednlp.cards import dataset_card, model_card
 from fednlp.components import build_algorithm
-from fednlp.config_schema import PartitionConfig, RunConfig
+from fednlp.config_schema import PartitionConfig, RunConfig, central_client
 from fednlp.cpu_kernels import use_cpu_kernels
 from fednlp.cuda_attention import always_mask
 from fednlp.errors import UserError, relocated
@@ -305,6 +305,7 @@ def check_components(config: RunConfig, where: str) -> None:
         check_request(data, config.dataset.source, places.data_root(), config.dataset.sizes)
         check_partition(config.partition, data)
         task = TASKS[data.task]([], token_settings(config))
+        _check_order(config, task)
         if task.name not in model.tasks:
             raise UserError(
                 "model.name",
@@ -314,6 +315,14 @@ def check_components(config: RunConfig, where: str) -> None:
         model.check_scratch(config.model.layers, _longest(task))
     except ValueError as error:
         raise relocated(error, f"{where}: ") from None
+
+
+def _check_order(config: RunConfig, task: Task) -> None:
+    sections = {"client": config.client, "centralized.client": central_client(config)}
+    for where, client in sections.items():
+        if client.order == "by_class" and task.name != "text_classification":
+            found = f"'by_class', and an example of {task.name} has no single class"
+            raise UserError(f"{where}.order", found, "shuffled")
 
 
 def prepare_process(config: RunConfig) -> None:

@@ -184,6 +184,8 @@ def _effective_client(client: ClientConfig, unused: Set[str] = frozenset()) -> d
     """
     unused = {*unused, "on_nonfinite", "batch_size" if client.batch_tokens else "batch_tokens"}
     inert = {"schedule_span", "warmup"} if client.schedule == "constant" else set()
+    if client.order == "shuffled":  # as in ids that are older than the key
+        inert |= {"order"}
     return client.model_dump(
         exclude=inert | unused | ({"momentum"} if client.optimizer == "adamw" else set())
     )

@@ -30,7 +30,7 @@ _SECTIONS = ("client", "server", "algorithm")
 # They say what is compared or how much may be processed, not how well a method is set.
 _FIXED = (
     *("algorithm.name", "client.epochs", "client.batch_size", "client.batch_tokens"),
-    "client.on_nonfinite",
+    *("client.order", "client.on_nonfinite"),
 )
 MOST_SETTINGS = 100_000
 Grid = dict[str, list[Any]]  # key -> values

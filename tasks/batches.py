@@ -177,6 +177,24 @@ def epoch_plan(
     return Plan(store, asked, order, starts)
 
 
+def class_by_class_plan(
+    store: TokenStore, examples: np.ndarray, batch_size: int, rng: np.random.Generator
+) -> Plan:
+    """One epoch over `examples` [n] int64 as unshuffled files have them: one class after another.
+
+    Inside a class the order is random. A batch holds two classes only where one ends in it.
+
+    Raises:
+        DataError: batch_size below 1.
+    """
+    _at_least_one("batch_size", batch_size)
+    asked = np.asarray(examples, np.int64)
+    classes = store.columns["label"].numpy(force=True)[asked]
+    order = np.lexsort((rng.random(len(asked)), classes))
+    starts = np.append(np.arange(0, len(asked), batch_size), len(asked))
+    return Plan(store, asked, order, starts)
+
+
 def evaluation_plan(store: TokenStore, examples: np.ndarray, tokens_per_batch: int) -> Plan:
     """Batches of at most `tokens_per_batch` padded tokens, longest first; nothing is random.
 

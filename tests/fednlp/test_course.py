@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from harness import contents, digests, experiment, run
+import yaml
+from harness import command, contents, digests, experiment, run
 
 from fednlp.identity import centralized_identity, federated_identity
 from fednlp.plan import plan
@@ -57,3 +59,41 @@ def test_the_plan_predicts_steps(small_config, tmp_path):
     predicted = plan(experiment(config)).steps
     made = run(config, tmp_path).result.costs.steps
     assert abs(predicted - made) <= 0.35 * made
+
+
+BY_CLASS = {"client.order": "by_class"}
+
+
+def test_by_class_is_one_class_after_another_and_another_run(small_config, tmp_path):
+    parts = experiment(small_config(BY_CLASS))
+    store, examples = parts.stores["train"], parts.union[::-1]
+    course = parts.trainer().course(examples, round=0, client=1)
+    seen = np.concatenate([planned.rows for planned in course.epoch(0)])
+    classes = store.columns["label"][seen].tolist()
+    assert classes == sorted(classes) and len(set(classes)) > 1
+    assert sorted(seen) == sorted(examples) and [*seen] != [*course.epoch(1).rows]
+    shuffled = small_config()
+    for identity in (federated_identity, centralized_identity):
+        assert identity(parts).id != identity(experiment(shuffled)).id
+        assert "order" not in identity(experiment(shuffled)).content["client"]
+    assert digests(run(parts.config, tmp_path)) != digests(run(shuffled, tmp_path))
+
+
+def test_the_reference_can_be_shuffled_where_clients_are_not(small_config):
+    changes = {**BY_CLASS, "centralized.client.order": "shuffled"}
+    ids = [centralized_identity(experiment(small_config(c))).id for c in ({}, BY_CLASS, changes)]
+    assert ids[0] == ids[2] != ids[1]
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"client.batch_tokens": 100}, "goes with batch_size only"),
+        ({"dataset.name": "synthetic_events"}, "sequence_tagging has no single class"),
+    ],
+)
+def test_by_class_where_it_cannot_be_is_one_line(changes, words, small_data, tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(small_data({**BY_CLASS, **changes})))
+    message = command("run", path, "--out", tmp_path / "runs").one_line()
+    assert "client.order" in message and words in message
