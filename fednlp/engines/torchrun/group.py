@@ -33,16 +33,19 @@ class Group:
         self.me, self.sent = me, 0
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
-            self._store = connected(me, limit, serves=me.serves)
-            place = f"fednlp/{agreed_token(dist.PrefixStore('fednlp', self._store), me, limit)}"
-            dist.init_process_group(
-                backend,
-                store=dist.PrefixStore(f"{place}/group", self._store),
-                rank=me.rank,
-                world_size=me.size,
-                timeout=timedelta(seconds=limit),
+            self._line = connected(me, limit, "fednlp", serves=me.serves)
+            token = agreed_token(self._line, me, limit)
+            self._line.ask(
+                lambda store: dist.init_process_group(
+                    backend,
+                    store=dist.PrefixStore(f"{token}/group", store),
+                    rank=me.rank,
+                    world_size=me.size,
+                    timeout=timedelta(seconds=limit),
+                ),
+                more=limit,
             )
-            self.post = Post(me, place, limit)
+            self.post = Post(me, f"fednlp/{token}/post", limit)
         except RuntimeError as error:
             first = str(error).splitlines()[0][:200]
             found = f"rank {me.rank} of {me.size} cannot join the others at {me.address} ({first})"
