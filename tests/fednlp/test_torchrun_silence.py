@@ -13,6 +13,7 @@ from rank_processes import KILLED, command_ranks
 
 from fednlp.engines.torchrun import follower, leader
 from fednlp.engines.torchrun import part as parts_of_rounds
+from fednlp.engines.torchrun.group import Group
 from fednlp.results.reading import load_run
 
 HOST = socket.gethostname()
@@ -34,21 +35,26 @@ def cut_off() -> None:
             connection.shutdown(socket.SHUT_RDWR)
 
 
+def told(group, *_):
+    return int(group.post.doing.removeprefix("round "))
+
+
 def in_round_2(victim, where, work):
-    """Before rank `victim` trains or adds up there, it does `work`."""
+    """Before rank `victim` trains, adds up or sends what a client keeps, it does `work`, once."""
 
     def before(rank):
         if rank != victim:
             return
-        adds_up = leader if rank == 0 else follower
-        holder, name = (
-            (parts_of_rounds.Trainer, "train") if where == "training" else (adds_up, "reduced")
-        )
-        known, rounds = getattr(holder, name), []
+        holder, name, round_of = {
+            "training": (parts_of_rounds.Trainer, "train", lambda _, sent: sent.round + 1),
+            "the sum": (leader if rank == 0 else follower, "reduced", told),
+            "a state": (Group, "send", told),
+        }[where]
+        known, done = getattr(holder, name), []
 
         def changed(*arguments):
-            rounds.append(arguments)
-            if len(rounds) == 2:
+            if round_of(*arguments[:2]) == 2 and not done:
+                done.append(work)
                 work()
             return known(*arguments)
 
@@ -61,13 +67,16 @@ def in_round_2(victim, where, work):
     ("work", "victim", "where"),
     [
         (stopped, 0, "training"),
-        (cut_off, 1, "training"),
+        (cut_off, 1, "a state"),
         pytest.param(stopped, 1, "training", marks=pytest.mark.long),
         pytest.param(stopped, 1, "the sum", marks=pytest.mark.long),
         pytest.param(stopped, 0, "the sum", marks=pytest.mark.long),
         pytest.param(cut_off, 1, "the sum", marks=pytest.mark.long),
         pytest.param(cut_off, 0, "training", marks=pytest.mark.long),
         pytest.param(cut_off, 0, "the sum", marks=pytest.mark.long),
+        pytest.param(stopped, 0, "a state", marks=pytest.mark.long),
+        pytest.param(stopped, 1, "a state", marks=pytest.mark.long),
+        pytest.param(cut_off, 1, "training", marks=pytest.mark.long),
     ],
 )
 def test_the_others_end_and_name_it(work, victim, where, small_config, tmp_path):
