@@ -1,7 +1,8 @@
 """A round of 1,000 clients on 8 nodes of 8 GPUs, computed from constants measured one by one.
 
-Measured here: what rank 0 does per byte of a vector, per client and per process. Measured on one
-GPU: tokens per second (`results/gpu.md`). Assumed, and said so: the network.
+Measured here: what rank 0 does per byte of a vector, per client and per message. Measured on one
+GPU: tokens per second (`results/gpu.md`). Derived from these: what a further process and a client's
+state cost. Assumed, and said so: the network.
 """
 
 from __future__ import annotations
@@ -37,18 +38,35 @@ _TIMES = 5
 
 @dataclass(frozen=True)
 class Constants:
-    """Seconds: of telling and being answered; per process more; per client; per byte of weights.
+    """Measured, in seconds: of telling one process and being answered; per client; per byte.
 
     engine: per byte that every process passes through beside the network. alone: per byte that only
-    rank 0 does: the digest, the checkpoint. state: per byte of a client's state, there and back.
+    rank 0 does: the digest, the checkpoint. state: per byte of a client's state, packed once and
+    unpacked once.
     """
 
     word: float
-    process: float
     client: float
     engine: float
     alone: float
     state: float
+
+    @property
+    def process(self) -> float:
+        """Derived, per further process of a round: sizes handed to it, two answers deleted.
+
+        These are three visits to the store, of which a word takes five: one to tell, two to read
+        and two to delete.
+        """
+        return 3 / 5 * self.word
+
+    @property
+    def there_and_back(self) -> float:
+        """Derived, per byte of a client's state: rank 0 packs what the process unpacks, and back.
+
+        Rank 0 does one packing and one unpacking of the two, while it waits for the other.
+        """
+        return 2 * self.state
 
 
 def measured(group: Group) -> Constants:
@@ -67,9 +85,6 @@ def measured(group: Group) -> Constants:
     def records() -> None:
         of_json(json.loads(json.dumps(as_json(uploads))))
 
-    def process() -> None:
-        json.loads(json.dumps({"uploads": [], "sum": {}, "states": []}))
-
     def engine() -> None:
         fingerprint(state)
         pack(state)
@@ -80,14 +95,12 @@ def measured(group: Group) -> Constants:
             digest(vector)
             write_tensors(Path(folder, "state"), state)
 
-        said = _best(word)
         return Constants(
-            word=said,
-            process=_best(process) + said / 4,  # one of four visits to the store
+            word=_best(word),
             client=_best(records) / CLIENTS,
             engine=_best(engine) / size,
             alone=_best(alone) / size,
-            state=2 * _best(lambda: decoded(encoded(state), torch.device("cpu"))) / size,
+            state=_best(lambda: decoded(encoded(state), torch.device("cpu"))) / size,
         )
 
 
@@ -133,7 +146,7 @@ def planned(constants: Constants, gpus: int) -> Planned:
         exchange=ring if gpus > PER_NODE else ring / 10,  # inside a node the links are faster
         engine=told + size * constants.engine,
         alone=size * constants.alone,
-        states=away * size * (constants.state + 2 / BANDWIDTH),
+        states=away * size * (constants.there_and_back + 2 / BANDWIDTH),
     )
 
 
@@ -152,11 +165,15 @@ def plan_parts(constants: Constants) -> list[str]:
     header = ["GPUs", "training", "all-reduce", "engine", "rank 0 alone", "round, s", "efficiency",
               "with states"]  # fmt: skip
     told = (
-        f"Measured here: a word told and answered {1e3 * constants.word:.2f} ms; per further "
-        f"process {1e3 * constants.process:.2f} ms; per client's record "
+        f"Measured here, on a vector of {4 * _VECTOR / 1e6:.1f} MB: a word told to one process and "
+        f"answered {1e3 * constants.word:.2f} ms; per client's record "
         f"{1e6 * constants.client:.0f} us; per GB of weights {1e9 * constants.engine:.2f} s for "
         f"checksum and packing, {1e9 * constants.alone:.2f} s for digest and checkpoint, "
-        f"{1e9 * constants.state:.2f} s for a client's state there and back."
+        f"{1e9 * constants.state:.2f} s to pack and unpack a client's state.\n\n"
+        f"Derived, not measured: per further process {1e3 * constants.process:.2f} ms, 3/5 of a "
+        "word (three visits to the store in a round, of which a word takes five); per GB of a "
+        f"client's state there and back {1e9 * constants.there_and_back:.2f} s, twice packing and "
+        "unpacking; all times of the table, from these, with bytes scaled in proportion."
     )
     return [
         f"## A plan: {CLIENTS:,} clients per round on 8 nodes of 8 GPUs",

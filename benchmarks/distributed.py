@@ -2,7 +2,7 @@
 
 The ways take turns inside one run. The ceiling is what two cores of this machine give at all: both
 processes train their halves of a round at the same time and exchange one word at the end. A plan
-for a cluster is computed from what was measured.
+for a cluster is computed from what was measured, what follows from that, and an assumed network.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ class LocalEngine:
         received = method.download(weights, server, f"server, round {round + 1}")
         clock.lap(ALGORITHM)
         tally = Tally(round, len(cohort), config.client.on_nonfinite == "skip")
-        outcome, total = tally.outcome, weighted_sum(config.engine.aggregation)
+        outcome = tally.outcome
+        total = weighted_sum(config.engine.aggregation, weights.device)
         outcome.bytes_down = payload_bytes(received) * len(cohort)
         uploads = self._uploads(Broadcast(round, weights, received), cohort, states)
         for assignment, upload in zip(cohort, uploads, strict=True):

@@ -47,8 +47,9 @@ class WeightedSum(Protocol):
         """Becomes the sum over several processes; kinds: of all of them."""
 
 
-def weighted_sum(aggregation: Aggregation) -> FastSum | ExactSum:
-    return ExactSum() if aggregation == "exact" else FastSum()
+def weighted_sum(aggregation: Aggregation, device: torch.device) -> FastSum | ExactSum:
+    """device: of the weights that are trained."""
+    return ExactSum(device) if aggregation == "exact" else FastSum()
 
 
 class FastSum:
@@ -83,12 +84,15 @@ class FastSum:
 class ExactSum:
     """Of real tensors.
 
+    device: of means that are all zeros, which no tensor here tells.
+
     Attributes:
         bands: name -> band -> the sum in steps of that band, int64; none for zeros.
         clients: how many were added.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._kinds: dict[str, Kind] = {}  # of the means
         self.bands: dict[str, dict[int, Tensor]] = {}
         self.clients = 0
@@ -115,7 +119,7 @@ class ExactSum:
     def mean(self, total_weight: float) -> State:
         found: State = {}
         for name, held in self.bands.items():
-            device = next(iter(held.values())).device if held else None
+            device = next(iter(held.values())).device if held else self._device
             shape, dtype = self._kinds[name]
             total = torch.zeros(shape, dtype=torch.float64, device=device)
             for band in sorted(held):

@@ -29,8 +29,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ranks(count: int, work: Callable[[int], Any], **variables: str) -> list[Any]:
-    """What `work(rank)` gives in each of `count` processes; an exit status where one is killed."""
+def ranks(
+    count: int, work: Callable[[int], Any], stopped: int | None = None, **variables: str
+) -> list[Any]:
+    """What `work(rank)` gives in each of `count` processes; an exit status where one is killed.
+
+    stopped: a rank that cannot end by itself, and is killed when the others have.
+    """
     port = str(free_port())
     with tempfile.TemporaryDirectory() as folder:
         children = []
@@ -49,7 +54,7 @@ def ranks(count: int, work: Callable[[int], Any], **variables: str) -> list[Any]
                 Path(folder, f"{rank}").write_bytes(pickle.dumps(value))
                 os._exit(0)
             children.append(child)
-        statuses = _ended(children)
+        statuses = _ended(children, stopped)
         with socket.socket() as probe:  # no one listens any more
             assert probe.connect_ex(("127.0.0.1", int(port))) != 0
         return [
@@ -58,10 +63,12 @@ def ranks(count: int, work: Callable[[int], Any], **variables: str) -> list[Any]
         ]
 
 
-def _ended(children: list[int]) -> list[int]:
+def _ended(children: list[int], stopped: int | None) -> list[int]:
     statuses: dict[int, int] = {}
     until = time.monotonic() + LIMIT
     while len(statuses) < len(children):
+        if stopped is not None and {*children} - {*statuses} == {children[stopped]}:
+            os.kill(children[stopped], signal.SIGKILL)
         for child in set(children) - set(statuses):
             if time.monotonic() > until:
                 os.kill(child, signal.SIGKILL)
@@ -94,6 +101,7 @@ def command_ranks(
     count: int,
     arguments: Callable[[int], list[object]],
     before: Callable[[int], None] = lambda rank: None,
+    stopped: int | None = None,
     **variables: str,
 ) -> list[Answer]:
     """`python run_bench.py ARGUMENTS` in each of `count` processes."""
@@ -102,4 +110,4 @@ def command_ranks(
         before(rank)
         return command(*arguments(rank))
 
-    return ranks(count, work, **variables)
+    return ranks(count, work, stopped, **variables)

@@ -6,11 +6,15 @@ import math
 
 import pytest
 import torch
-from harness import command, digests, run
+from harness import command, digests, experiment, run
 
 from fednlp.engines import sums
+from fednlp.engines.client import Broadcast
 from fednlp.engines.sums import BAND, ExactSum, FastSum, band_of
+from fednlp.engines.torchrun.part import Trainer
 from fednlp.errors import UserError
+
+CPU = torch.device("cpu")
 
 
 def uploads(clients: int, spread: float = 1.0) -> list[tuple[dict[str, torch.Tensor], float]]:
@@ -34,7 +38,7 @@ def mean(total, terms):
 @pytest.mark.parametrize("spread", [1.0, 1e9])
 def test_any_order_gives_the_same_bits_and_fast_does_not(spread):
     terms = uploads(40, spread)
-    there, back = mean(ExactSum(), terms), mean(ExactSum(), terms[::-1])
+    there, back = mean(ExactSum(CPU), terms), mean(ExactSum(CPU), terms[::-1])
     assert all(torch.equal(there[name], back[name]) for name in ("delta", "tau"))
     assert [t.dtype for t in there.values()] == [torch.float32, torch.float64]
     fast, reversed_ = mean(FastSum(), terms), mean(FastSum(), terms[::-1])
@@ -46,7 +50,7 @@ def test_it_is_no_further_from_the_truth_than_float32(spread):
     terms = uploads(40, spread)
     weight = sum(w for _, w in terms)
     truth = sum(d["delta"].double() * w for d, w in terms) / weight
-    exact = (mean(ExactSum(), terms)["delta"] - truth).abs().max()
+    exact = (mean(ExactSum(CPU), terms)["delta"] - truth).abs().max()
     assert exact <= (mean(FastSum(), terms)["delta"] - truth).abs().max()
     largest = max(float((d["delta"] * w).abs().max()) for d, w in terms)
     assert exact <= len(terms) * 2.0**-33 * largest / weight + 2.0**-24 * truth.abs().max()
@@ -57,7 +61,7 @@ def test_bands():
         expected = math.ceil(exponent / BAND)
         assert band_of(2.0**exponent) == expected
         assert band_of(math.nextafter(2.0**exponent, math.inf)) == exponent // BAND + 1
-    total = ExactSum()
+    total = ExactSum(CPU)
     for number, size in enumerate((0.0, 1e-30, 1.5, 2.0, 1e9, 1e38)):
         total.add({"x": torch.full((3,), size)}, 1.0)
         assert len(total.bands["x"]) == (0, 1, 2, 2, 3, 4)[number]
@@ -65,7 +69,19 @@ def test_bands():
 
 
 def test_zeros_keep_their_shape():
-    assert torch.equal(mean(ExactSum(), [({"x": torch.zeros(2, 3)}, 1.0)])["x"], torch.zeros(2, 3))
+    assert torch.equal(
+        mean(ExactSum(CPU), [({"x": torch.zeros(2, 3)}, 1.0)])["x"], torch.zeros(2, 3)
+    )
+
+
+def test_zeros_are_where_the_weights_are(small_config):
+    """Also in a process that trains no client. `meta` stands for a GPU: it too is not the CPU."""
+    zeros = [({"x": torch.zeros(2, 3)}, 1.0)]
+    assert mean(ExactSum(torch.device("meta")), zeros)["x"].device.type == "meta"
+    trainer = Trainer(experiment(small_config({"engine.aggregation": "exact"})))
+    idle = trainer.train(Broadcast(0, torch.zeros(4, device="meta"), {}), [], [], lambda _: {})
+    idle.total.replace({}, {"x": ((2, 3), torch.float32)})
+    assert idle.total.mean(1.0)["x"].device.type == "meta"
 
 
 def test_an_overflow_is_refused_and_the_limit_is_safe(monkeypatch):
@@ -73,7 +89,7 @@ def test_an_overflow_is_refused_and_the_limit_is_safe(monkeypatch):
     assert sums.MOST_CLIENTS * int(steps) < 2**63
     monkeypatch.setattr(sums, "MOST_CLIENTS", 3)
     with pytest.raises(UserError, match=r"engine\.aggregation: a round of more than 3 clients"):
-        mean(ExactSum(), uploads(4))
+        mean(ExactSum(CPU), uploads(4))
 
 
 def test_a_run_with_exact_sums(small_config, small_data, tmp_path):

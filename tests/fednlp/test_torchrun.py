@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 
 import pytest
+import torch
 from harness import DATASETS, command, contents, digests, final_state, kill_myself, run
 from rank_processes import KILLED, command_ranks, run_ranks
 
+from fednlp import processes
 from fednlp.engines.torchrun import agreement
 from fednlp.engines.torchrun import part as parts_of_rounds
 from fednlp.results.reading import load_run
@@ -171,6 +173,44 @@ def test_what_they_disagree_on_is_named(fact, config_file, tmp_path, monkeypatch
     answers = command_ranks(3, lambda rank: ["run", path, "--out", tmp_path / "o"], before)
     line = one_line(answers)
     assert f"ranks 1 on {HOST}, 2 on {HOST}: another {fact} than rank 0" in line
+
+
+def test_other_threads_are_named_with_their_number(config_file, tmp_path):
+    path = config_file()
+
+    def arguments(rank):
+        return ["run", path, f"engine.threads={1 + rank}", "--out", tmp_path / "o"]
+
+    line = one_line(command_ranks(3, arguments))
+    assert (
+        f"ranks 1 on {HOST}, 2 on {HOST}: another number of threads per client than rank 0 on "
+        f"{HOST} (2 and 3, not 1)"
+    ) in line
+
+
+def test_threads_in_effect_are_compared_whatever_is_set(config_file, tmp_path):
+    def before(rank):
+        if rank:  # as where something holds them fast
+            torch.set_num_threads(2)
+            torch.set_num_threads = lambda threads: None
+
+    path = config_file()
+    line = one_line(command_ranks(2, lambda rank: ["run", path, "--out", tmp_path / "o"], before))
+    assert f"rank 1 on {HOST}: another number of threads per client than rank 0" in line
+    assert "(2, not 1)" in line
+
+
+def test_the_cores_of_a_node_do_not_count(config_file, small_config, tmp_path):
+    """OMP_NUM_THREADS may differ from node to node: a client has one thread where none is said."""
+
+    def before(rank):
+        processes._CORES = 8 * (rank + 1)
+
+    path = config_file(**{**EXACT, "engine.threads": None})
+    answers = command_ranks(2, lambda rank: ["run", path, "--out", tmp_path / "o"], before)
+    assert [answer.code for answer in answers] == [0, 0]
+    (found,) = folders(tmp_path / "o").values()
+    assert digests(found) == digests(run(small_config({**BASE, **EXACT}), tmp_path / "one"))
 
 
 def test_a_process_that_cannot_read_says_so(config_file, tmp_path):

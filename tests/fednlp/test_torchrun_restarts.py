@@ -63,23 +63,27 @@ def wait_for_rounds(agent: subprocess.Popen[str], out: Path, rounds: int) -> lis
 
 
 @pytest.mark.parametrize(
-    "mode,rank",
+    "mode,rank,end",
     [
-        ("continue", 1),
-        pytest.param("stop", 1, marks=pytest.mark.long),
-        pytest.param("continue", 0, marks=pytest.mark.long),
-        pytest.param("stop", 0, marks=pytest.mark.long),
+        ("continue", 1, signal.SIGKILL),
+        pytest.param("stop", 1, signal.SIGKILL, marks=pytest.mark.long),
+        pytest.param("continue", 0, signal.SIGKILL, marks=pytest.mark.long),
+        pytest.param("stop", 0, signal.SIGKILL, marks=pytest.mark.long),
+        pytest.param("continue", 0, signal.SIGSTOP, marks=pytest.mark.long),
+        pytest.param("stop", 1, signal.SIGSTOP, marks=pytest.mark.long),
     ],
 )
-def test_a_worker_is_killed(mode, rank, small_config, tmp_path):
+def test_a_worker_is_lost(mode, rank, end, small_config, tmp_path):
+    """Killed, which torchrun sees; or stopped, which the others see, and torchrun then ends it."""
     whole = run(small_config(CHANGES), tmp_path / "whole")
     path, out = tmp_path / "c.yaml", tmp_path / "o"
     several = {**CHANGES, "engine.name": "torchrun", "engine.on_worker_loss": mode}
+    several["engine.timeout"] = 5
     path.write_text(small_config(several).model_dump_json())
     restarts = ["--max-restarts", "1"] if mode == "continue" else []
     agent = start(path, out, *restarts)
     there = wait_for_rounds(agent, out, 2)
-    os.kill(there[rank], signal.SIGKILL)
+    os.kill(there[rank], end)
     said = agent.communicate(timeout=120)[0]
     lines = [line for line in said.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1 and f"rank {rank} on " in lines[0], said

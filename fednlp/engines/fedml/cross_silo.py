@@ -104,7 +104,8 @@ class Aggregator(ServerAggregator):
             UserError: one is not finite.
         """
         round = int(self.args.round_idx)
-        cohort, total = self.cohorts.draw(round), weighted_sum("fast")
+        cohort = self.cohorts.draw(round)
+        total = weighted_sum("fast", self.weights.device)
         for assignment in cohort:
             place = client_place(assignment.client, round)
             payload = dict(raw_client_model_or_grad_list[assignment.client][1])

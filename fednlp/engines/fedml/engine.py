@@ -73,7 +73,8 @@ class FedmlEngine:
         federated = self._round(round, weights, received, cohort, states)
         clock.lap(ALGORITHM)
         tally = Tally(round, len(cohort), config.client.on_nonfinite == "skip")
-        outcome, total = tally.outcome, weighted_sum(config.engine.aggregation)
+        outcome = tally.outcome
+        total = weighted_sum(config.engine.aggregation, weights.device)
         for assignment, upload in federated.in_order():
             clock.lap(WAITING)
             began, place = time.perf_counter(), client_place(assignment.client, round)

@@ -10,9 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from fednlp.components import source_hash
+from fednlp.config_schema import EngineConfig
 from fednlp.errors import UserError
 from fednlp.flat_model import digest
+from fednlp.processes import client_threads
 
 if TYPE_CHECKING:
     from fednlp.experiment import Experiment
@@ -31,6 +35,7 @@ def facts(experiment: Experiment) -> dict[str, str]:
         "version of this program": source(),
         **{library: version(library) for library in _LIBRARIES},
         "Python": platform.python_version(),
+        "number of threads per client": str(_threads(experiment.config.engine)),
         "configuration": _hash(settings),
         "engine settings": _hash(engine),
         "data": experiment.corpus.fingerprint,
@@ -51,10 +56,11 @@ def compare(own: dict[str, str], others: dict[int, dict[str, str]], names: list[
         UserError: names the first fact that differs, and the ranks.
     """
     for fact, value in own.items():
-        differ = [rank for rank, found in others.items() if found[fact] != value]
+        differ = [rank for rank, facts_ in others.items() if facts_[fact] != value]
         if differ:
             ranks = ", ".join(f"{rank} on {names[rank]}" for rank in differ)
-            other, here = (_short(v) for v in (others[differ[0]][fact], value))
+            found = dict.fromkeys(others[rank][fact] for rank in differ)  # in the order of ranks
+            other, here = " and ".join(_short(v) for v in found), _short(value)
             raise UserError(
                 f"rank{'s' if len(differ) > 1 else ''} {ranks}",
                 f"another {fact} than rank 0 on {names[0]} ({other}, not {here})",
@@ -71,6 +77,16 @@ def source() -> str:
             data = path.read_bytes()
             result.update(f"{path.relative_to(root).as_posix()} {len(data)}\n".encode() + data)
     return result.hexdigest()
+
+
+def _threads(engine: EngineConfig) -> int:
+    """Those that torch trains a client with, which its bits depend on."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(client_threads(engine))
+    try:
+        return torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
 def _hash(value: object) -> str:

@@ -12,63 +12,73 @@ import json
 import secrets
 import time
 from datetime import timedelta
-from typing import Any
 
 import torch.distributed as dist
 
+from fednlp.engines.torchrun.line import Line
 from fednlp.engines.torchrun.membership import START, Membership
 from fednlp.errors import UserError
 
 _PAUSE = 0.02  # seconds
 
 
-def connected(me: Membership, limit: float, serves: bool = False) -> Any:
-    """A connection of its own to the store. Raises RuntimeError: there is none within the limit."""
-    return dist.TCPStore(
-        me.address,
-        me.port,
-        is_master=serves,
-        wait_for_workers=False,
-        timeout=timedelta(seconds=limit),
-    )
+def connected(me: Membership, limit: float, place: str, serves: bool = False) -> Line:
+    """A connection of its own to a place in the store.
+
+    Raises:
+        RuntimeError: there is none within the limit, in seconds.
+    """
+
+    def connect() -> dist.Store:
+        store = dist.TCPStore(
+            me.address,
+            me.port,
+            is_master=serves,
+            wait_for_workers=False,
+            timeout=timedelta(seconds=limit),
+        )
+        return dist.PrefixStore(place, store)
+
+    return Line(connect, limit)
 
 
-def agreed_token(store: Any, me: Membership, limit: float) -> str:
+def agreed_token(line: Line, me: Membership, limit: float) -> str:
     """The same in all processes of this start, and in no other.
 
     Raises:
         UserError: not all arrive within the limit, in seconds.
+        RuntimeError: the store is gone.
     """
     word, until = secrets.token_hex(8), time.monotonic() + limit
-    store.set(_hello(me.rank), word)
-    return _lead(store, me, until) if me.leads else _follow(store, me, word, until)
+    _set(line, _hello(me.rank), word)
+    return _lead(line, me, until) if me.leads else _follow(line, me, word, until)
 
 
-def _lead(store: Any, me: Membership, until: float) -> str:
+def _lead(line: Line, me: Membership, until: float) -> str:
     hellos = [_hello(rank) for rank in range(me.size)]
     known: list[bytes] = []
     token = ""
     while True:
-        if store.check(hellos):
-            words = store.multi_get(hellos)
+        if _stand(line, hellos):
+            words = line.ask(lambda store: store.multi_get(hellos))
             if words != known:
                 known, token = words, secrets.token_hex(8)
-                store.set("welcome", json.dumps([token, [word.decode() for word in words]]))
+                _set(line, "welcome", json.dumps([token, [word.decode() for word in words]]))
             acknowledged = [f"ack/{token}/{rank}" for rank in range(1, me.size)]
-            if not acknowledged or store.check(acknowledged):
-                store.set(f"go/{token}", "")
+            if not acknowledged or _stand(line, acknowledged):
+                _set(line, f"go/{token}", "")
                 return token
-        missing = [rank for rank, key in enumerate(hellos) if not store.check([key])]
+        missing = [rank for rank, key in enumerate(hellos) if not _stand(line, [key])]
         _pause(me, until, f"ranks {missing}" if missing else "those that have ended since")
 
 
-def _follow(store: Any, me: Membership, word: str, until: float) -> str:
+def _follow(line: Line, me: Membership, word: str, until: float) -> str:
     accepted = ""
-    while not (accepted and store.check([f"go/{accepted}"])):
-        if store.check(["welcome"]):
-            token, words = json.loads(store.get("welcome"))
+    while not (accepted and _stand(line, [f"go/{accepted}"])):
+        if _stand(line, ["welcome"]):
+            token, words = json.loads(line.ask(lambda store: store.get("welcome")))
             if words[me.rank : me.rank + 1] == [word] and token != accepted:
-                store.set(f"ack/{token}/{me.rank}", "")
+                _set(line, f"ack/{token}/{me.rank}", "")
                 accepted = token
         _pause(me, until, "all that rank 0 waits for")
     return accepted
@@ -79,6 +89,14 @@ def _pause(me: Membership, until: float, missing: str) -> None:
         found = f"rank {me.rank} of {me.size} waited at {me.address} in vain for {missing}"
         raise UserError("engine.name: torchrun", found, fix=f"start all: {START}")
     time.sleep(_PAUSE)
+
+
+def _set(line: Line, key: str, text: str) -> None:
+    line.ask(lambda store: store.set(key, text))
+
+
+def _stand(line: Line, keys: list[str]) -> bool:
+    return line.ask(lambda store: store.check(keys))
 
 
 def _hello(rank: int) -> str:

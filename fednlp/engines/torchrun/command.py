@@ -89,7 +89,7 @@ def _settle(group: Group, configs: Sequence[RunConfig]) -> None:
     """What the configurations say of the processes."""
     pulse, me = group.post.pulse, group.me
     with suppress(ValueError):
-        pulse.limit = max(config.engine.timeout for config in configs)
+        group.post.allow(max(config.engine.timeout for config in configs))
     again = all(config.engine.on_worker_loss == "continue" for config in configs)
     if again and me.restarts < me.most_restarts:
         pulse.then = f"torchrun starts all again ({me.restarts + 1} of {me.most_restarts} times)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -33,16 +34,19 @@ class Group:
         self.me, self.sent = me, 0
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
-            self._store = connected(me, limit, serves=me.serves)
-            place = f"fednlp/{agreed_token(dist.PrefixStore('fednlp', self._store), me, limit)}"
-            dist.init_process_group(
-                backend,
-                store=dist.PrefixStore(f"{place}/group", self._store),
-                rank=me.rank,
-                world_size=me.size,
-                timeout=timedelta(seconds=limit),
+            self._line = connected(me, limit, "fednlp", serves=me.serves)
+            token = agreed_token(self._line, me, limit)
+            self._line.ask(
+                lambda store: dist.init_process_group(
+                    backend,
+                    store=dist.PrefixStore(f"{token}/group", store),
+                    rank=me.rank,
+                    world_size=me.size,
+                    timeout=timedelta(seconds=limit),
+                ),
+                more=limit,
             )
-            self.post = Post(me, place, limit)
+            self.post = Post(me, f"fednlp/{token}/post", limit)
         except RuntimeError as error:
             first = str(error).splitlines()[0][:200]
             found = f"rank {me.rank} of {me.size} cannot join the others at {me.address} ({first})"
@@ -60,7 +64,7 @@ class Group:
             return parts
         vectors = pack(parts)
         for vector in vectors.values():
-            self._finish(dist.all_reduce(vector, async_op=True))
+            self._finish(dist.all_reduce, vector)
             n = self.me.size
             self.sent += 2 * (n - 1) * vector.numel() * vector.element_size() // n
         return unpack(vectors, layout_of(parts))
@@ -68,7 +72,7 @@ class Group:
     def give(self, state: State) -> None:
         """Rank 0: the tensors to all others."""
         for vector in pack(state).values():
-            self._finish(dist.broadcast(vector, 0, async_op=True))
+            self._finish(dist.broadcast, vector, 0)
             self.sent += vector.numel() * vector.element_size()
 
     def take(self, layout: Layout, device: torch.device) -> State:
@@ -78,21 +82,21 @@ class Group:
             for dtype, size in layout.sizes().items()
         }
         for vector in vectors.values():
-            self._finish(dist.broadcast(vector, 0, async_op=True))
+            self._finish(dist.broadcast, vector, 0)
         return unpack(vectors, layout)
 
     def send(self, data: bytes, rank: int) -> None:
         """Bytes to one process, which knows how many."""
         if data:
             vector = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-            self._wait(dist.isend(vector, rank))
+            self._wait(dist.isend, vector, rank)
             self.sent += len(data)
 
     def receive(self, size: int, rank: int) -> bytes:
         if not size:
             return b""
         vector = torch.empty(size, dtype=torch.uint8)
-        self._wait(dist.irecv(vector, rank))
+        self._wait(dist.irecv, vector, rank)
         return vector.numpy().tobytes()
 
     def close(self) -> None:
@@ -100,10 +104,11 @@ class Group:
         self.post.leave()
         dist.destroy_process_group()
 
-    def _finish(self, work: Any) -> None:
+    def _finish(self, begin: Callable[..., Any], *arguments: Any) -> None:
         """A collective, watched: signals and losses are seen meanwhile."""
         began = time.monotonic()
         try:
+            work = begin(*arguments, async_op=True)
             while not work.is_completed():
                 time.sleep(_POLL)
                 if time.monotonic() - began > 1.0:
@@ -113,10 +118,10 @@ class Group:
         except RuntimeError as error:
             raise self._failed(error) from None
 
-    def _wait(self, work: Any) -> None:
-        """Of gloo, point to point, whose progress cannot be asked for."""
+    def _wait(self, begin: Callable[..., Any], *arguments: Any) -> None:
+        """Of gloo, point to point, whose progress cannot be asked for; it may fail at once."""
         try:
-            work.wait(timedelta(seconds=self.post.pulse.limit))
+            begin(*arguments).wait(timedelta(seconds=self.post.pulse.limit))
         except RuntimeError as error:
             raise self._failed(error) from None
 

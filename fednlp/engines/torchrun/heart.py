@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import Any
 
+from fednlp.engines.torchrun.line import Line
 from fednlp.errors import ProcessLost
 
 BEAT = 1.0  # seconds
@@ -17,10 +17,10 @@ LEFT = b"left"
 class Heart:
     """Beats in a thread of its own, over a connection of its own: others block while they wait."""
 
-    def __init__(self, store: Any, rank: int) -> None:
-        self._store, self._rank, self._over = store, rank, threading.Event()
+    def __init__(self, line: Line, rank: int) -> None:
+        self._line, self._rank, self._over = line, rank, threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
-        self._store.set(_key(rank), "0")
+        line.store.set(_key(rank), "0")
         self._thread.start()
 
     def _run(self) -> None:
@@ -28,7 +28,7 @@ class Heart:
         while not self._over.wait(BEAT):
             count += 1
             try:
-                self._store.set(_key(self._rank), str(count))
+                self._line.store.set(_key(self._rank), str(count))
             except RuntimeError:  # the store is gone, which whoever waits for it will tell
                 return
 
@@ -37,7 +37,7 @@ class Heart:
         self._over.set()
         self._thread.join(timeout=2 * BEAT)
         with suppress(RuntimeError):
-            self._store.set(_key(self._rank), LEFT)
+            self._line.store.set(_key(self._rank), LEFT)
 
 
 class Pulse:
@@ -46,8 +46,8 @@ class Pulse:
     limit: seconds without a beat. then: what a user is told to do about a loss.
     """
 
-    def __init__(self, store: Any, names: list[str], limit: float) -> None:
-        self._store, self._names, self.limit = store, names, limit
+    def __init__(self, line: Line, names: list[str], limit: float) -> None:
+        self._line, self._names, self.limit = line, names, limit
         self.then = "the same command continues"
         self.gone: set[int] = set()  # ranks of which lost() was told
         self._seen: dict[int, tuple[bytes, float]] = {}
@@ -80,7 +80,8 @@ class Pulse:
         return ProcessLost(named, f"was lost in {doing}", fix=self.then)
 
     def _beats(self, ranks: list[int]) -> list[bytes]:
-        return self._store.multi_get([_key(rank) for rank in ranks]) if ranks else []
+        keys = [_key(rank) for rank in ranks]
+        return self._line.ask(lambda store: store.multi_get(keys)) if keys else []
 
 
 def _key(rank: int) -> str:

@@ -51,7 +51,8 @@ class Trainer:
 
         load_state: position -> the client's state before the round.
         """
-        part = Part(weighted_sum(self.experiment.config.engine.aggregation))
+        aggregation = self.experiment.config.engine.aggregation
+        part = Part(weighted_sum(aggregation, sent.weights.device))
         method = self.runner.method
         for position, upload in self._in_order(sent, cohort, jobs, load_state):
             began, assignment = time.perf_counter(), cohort[position]

@@ -16,7 +16,7 @@ from typing import Any
 import torch.distributed as dist
 
 from fednlp.engines.torchrun.arrival import connected
-from fednlp.engines.torchrun.heart import Heart, Pulse
+from fednlp.engines.torchrun.heart import SURVEY, Heart, Pulse
 from fednlp.engines.torchrun.membership import Membership
 from fednlp.errors import ProcessLost
 
@@ -34,15 +34,19 @@ class Post:
 
     def __init__(self, me: Membership, place: str, limit: float) -> None:
         self.me, self.number, self.doing = me, -1, "the start"
-        self._store = dist.PrefixStore(f"{place}/post", connected(me, limit))
-        self._heart = Heart(dist.PrefixStore(f"{place}/post", connected(me, limit)), me.rank)
-        self._store.set(f"name/{me.rank}", socket.gethostname())
+        self._line = connected(me, limit, place)
+        self._heart = Heart(connected(me, limit, place), me.rank)
         names = [f"name/{rank}" for rank in range(me.size)]
-        self._store.wait(names, timedelta(seconds=limit))
-        self.names = [name.decode() for name in self._store.multi_get(names)]
+
+        def named(store: Any) -> list[bytes]:
+            store.set(f"name/{me.rank}", socket.gethostname())
+            store.wait(names, timedelta(seconds=limit))
+            return store.multi_get(names)
+
+        self.names = [name.decode() for name in self._line.ask(named, more=limit)]
         here = self.names[me.rank]
         self.first_here = self.names.index(here)  # the lowest rank on this host
-        self.pulse = Pulse(self._store, self.names, limit)
+        self.pulse = Pulse(self._line, self.names, limit)
         self.others = [rank for rank in range(me.size) if rank != me.rank]
 
     # rank 0 ----------------------------------------------------------------------------------
@@ -61,9 +65,7 @@ class Post:
         if not keys:
             return []
         found = self._read(keys, self.others)
-        with self._told():
-            for key in (f"tell/{self.number}", *keys):  # all have read it
-                self._store.delete_key(key)
+        self._delete(f"tell/{self.number}", *keys)  # all have read it
         return [json.loads(data) for data in found]
 
     def end(self, failed: bool) -> None:
@@ -74,7 +76,8 @@ class Post:
                 self.answers()
             elif self.me.serves:
                 left = [rank for rank in self.others if rank not in self.pulse.gone]
-                self._store.wait([f"answer/{self.number}/{rank}" for rank in left], FAREWELL)
+                keys = [f"answer/{self.number}/{rank}" for rank in left]
+                self._line.ask(lambda s: s.wait(keys, FAREWELL), more=FAREWELL.total_seconds())
 
     def hand(self, rank: int, value: Any) -> None:
         """Adds something for one rank to the last message."""
@@ -98,8 +101,7 @@ class Post:
         """What rank 0 adds for this one."""
         key = f"hand/{self.number}/{self.me.rank}"
         data = self._read([key], [0])[0]
-        with self._told():
-            self._store.delete_key(key)
+        self._delete(key)
         return json.loads(data)
 
     # all -------------------------------------------------------------------------------------
@@ -111,12 +113,18 @@ class Post:
     def await_cache(self) -> None:
         self._read([f"cache/{self.number}/{self.first_here}"], self.others)
 
+    def allow(self, limit: float) -> None:
+        """Another limit, in seconds."""
+        self.pulse.limit = self._line.limit = limit
+
     def check(self) -> None:
         """Raises ProcessLost: another process is."""
-        self.pulse.check(self.others, self.doing)
+        with self._told():
+            self.pulse.check(self.others, self.doing)
 
     def lost(self) -> list[int]:
         """The ranks that have ended without a word; 0, if the store that it serves has too."""
+        self._line.limit = min(self._line.limit, SURVEY)  # this process ends
         try:
             return self.pulse.silent(self.others)
         except RuntimeError:
@@ -131,14 +139,21 @@ class Post:
 
     def _write(self, key: str, text: str) -> None:
         with self._told():
-            self._store.set(key, text)
+            self._line.ask(lambda store: store.set(key, text))
+
+    def _delete(self, *keys: str) -> None:
+        with self._told():
+            self._line.ask(lambda store: [store.delete_key(key) for key in keys])
 
     def _read(self, keys: list[str], ranks: list[int]) -> list[bytes]:
+        def found(store: Any) -> list[bytes]:
+            store.wait(keys, SLICE)
+            return store.multi_get(keys)
+
         while True:
             with self._told():
                 try:
-                    self._store.wait(keys, SLICE)
-                    return self._store.multi_get(keys)
+                    return self._line.ask(found)
                 except dist.DistStoreError:  # the slice is over
                     self.pulse.check(ranks, self.doing)
 
