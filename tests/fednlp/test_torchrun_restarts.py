@@ -116,6 +116,31 @@ def test_torchrun_is_stopped(small_config, tmp_path):
     assert not [p for p in there if Path(f"/proc/{p}").exists()]
 
 
+def test_torchrun_is_killed(small_config, tmp_path):
+    """What it can tell nobody; its processes see that it is gone, also while one trains alone."""
+    path, out = tmp_path / "c.yaml", tmp_path / "o"
+    alone = {"centralized.budget": "converged", "centralized.epochs": 10_000}
+    several = {**CHANGES, **alone, "engine.name": "torchrun", "engine.timeout": 5}
+    path.write_text(small_config(several).model_dump_json())
+    agent = start(path, out)
+    there = wait_for_rounds(agent, out, 2)
+    assert len(there) == 2
+    agent.kill()
+    agent.communicate(timeout=60)  # which reads until no process has its output open any more
+    until = time.monotonic() + 60
+    while running := [p for p in there if runs(p)]:
+        assert time.monotonic() < until, running
+        time.sleep(0.1)
+
+
+def runs(process: int) -> bool:
+    """Not so a process that has ended and that nobody has asked how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @pytest.mark.long
 def test_two_machines_over_ssh(small_config, tmp_path):
     """The example, where both machines are this one and ssh is a shell."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -15,10 +17,14 @@ LEFT = b"left"
 
 
 class Heart:
-    """Beats in a thread of its own, over a connection of its own: others block while they wait."""
+    """Beats in a thread of its own, over a connection of its own: others block while they wait.
 
-    def __init__(self, line: Line, rank: int) -> None:
+    agent: whether this process is a child of torchrun, and is to end where torchrun does.
+    """
+
+    def __init__(self, line: Line, rank: int, agent: bool) -> None:
         self._line, self._rank, self._over = line, rank, threading.Event()
+        self._parent = os.getppid() if agent else None
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
         line.store.set(_key(rank), "0")
         self._thread.start()
@@ -26,6 +32,9 @@ class Heart:
     def _run(self) -> None:
         count = 0
         while not self._over.wait(BEAT):
+            if self._parent not in (None, os.getppid()):  # killed, so it could not end this process
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
             count += 1
             try:
                 self._line.store.set(_key(self._rank), str(count))

@@ -35,7 +35,7 @@ class Post:
     def __init__(self, me: Membership, place: str, limit: float) -> None:
         self.me, self.number, self.doing = me, -1, "the start"
         self._line = connected(me, limit, place)
-        self._heart = Heart(connected(me, limit, place), me.rank)
+        self._heart = Heart(connected(me, limit, place), me.rank, me.agent)
         names = [f"name/{rank}" for rank in range(me.size)]
 
         def named(store: Any) -> list[bytes]:
