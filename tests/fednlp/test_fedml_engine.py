@@ -16,24 +16,9 @@ from fednlp.results.schema import left_out
 if library.missing():
     pytest.skip(f"make fedml installs {library.missing()}", allow_module_level=True)
 
-from fedml_loopback import loopback
+from fedml_loopback import FEDERATED, changed, federated, loopback
 
 from fednlp.engines.fedml.messages import Answer, ClientState
-
-FEDERATED = {
-    "centralized.budget": "none",
-    "sampling.clients_per_round": 3,
-    "engine.threads": 1,
-    "engine.name": "fedml",
-    "engine.timeout": 5.0,
-    "engine.round_timeout": 2.0,
-}
-
-
-def federated(small_config, out, changes=None, silos=2, alter=lambda *_: None):
-    config = small_config({**FEDERATED, **(changes or {})})
-    with loopback(config, out, silos, alter):
-        return run(config, out)
 
 
 def same(ours, theirs):
@@ -82,22 +67,6 @@ def test_the_wire_carries_what_the_result_claims(small_config, tmp_path):
     collected = next(n for n in found.result.notes if "client states collected" in n)
     size = int(collected.split(" of ")[1].split()[0].replace(",", ""))
     assert size <= states < 1.05 * size
-
-
-def changed(client, how, rounds=(0,)):
-    """Alters what is answered for one client, once per round."""
-    done = set()
-
-    def alter(rank, body, frame):
-        if not isinstance(body, Answer) or body.client != client or body.round not in rounds:
-            return None
-        if body.round in done:
-            return None
-        done.add(body.round)
-        fields, tensors = decode(frame, 1 << 30)
-        return how(fields, tensors, frame)
-
-    return alter
 
 
 def nan(fields, tensors, frame):

@@ -104,7 +104,10 @@ class Aggregator(ServerAggregator):
             UserError: one is not finite.
         """
         round = int(self.args.round_idx)
-        cohort, total = self.cohorts.draw(round), weighted_sum("fast")
+        cohort, total = (
+            self.cohorts.draw(round),
+            weighted_sum(self.experiment.config.engine.aggregation),
+        )
         for assignment in cohort:
             place = client_place(assignment.client, round)
             payload = dict(raw_client_model_or_grad_list[assignment.client][1])
@@ -178,6 +181,11 @@ def parts_of(config: RunConfig) -> FedmlParts:
         found = f"{clients} clients, {wanted} a round, {silos} client processes"
         fix = f"mpirun -n {clients + 1}, sampling.clients_per_round={clients}"
         raise UserError("FedML's cross-silo", found, "one number", fix)
+    if config.client.on_nonfinite != "stop":
+        found = f"is {config.client.on_nonfinite}, which FedML's cross-silo does not offer"
+        raise UserError(
+            "client.on_nonfinite", found, "stop", "engine.name=fedml leaves clients out"
+        )
     train = experiment.partition.splits["train"]
     examples = {k: train.client(k) for k in range(clients)}
     sizes = {k: len(indices) for k, indices in examples.items()}
