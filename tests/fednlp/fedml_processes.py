@@ -68,6 +68,12 @@ class Processes:
     def server(self, *more: str, first: str = "") -> subprocess.Popen:
         return self.start("run", self.config, *more, first=first)
 
+    def local(self) -> None:
+        """The same run, finished by this machine alone."""
+        alone = self.server("engine.name=local", "engine.workers=1")
+        _, err = alone.communicate(timeout=LIMIT)
+        assert alone.returncode == 0, err
+
     def silo(self, rank: int, *more: str) -> subprocess.Popen:
         return self.start("client", self.config, *more, "--rank", rank)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from harness import run
 
@@ -13,7 +15,7 @@ if library.missing():
 
 from fedml_loopback import FEDERATED, LoopServer, changed, federated, loopback
 
-from fednlp.engines.fedml.messages import Answer
+from fednlp.engines.fedml.messages import Answer, Ready
 from fednlp.engines.fedml.transport import SERVER
 
 LONG = {"engine.timeout": 3600.0, "engine.round_timeout": 3600.0}  # seconds: nobody waits so long
@@ -115,6 +117,21 @@ def test_a_silo_that_never_joins_is_waited_for_once(small_config, tmp_path):
         found = run(config, tmp_path)
     assert waits == [True] * 5
     assert missing(found) == [of_silo_2(record) for record in found.rounds]
+
+
+def test_a_silo_that_is_there_may_take_longer_to_prepare(small_config, tmp_path):
+    """`engine.timeout` is for those that give no sign of life."""
+
+    def slow(rank, body, frame):
+        if rank == 2 and isinstance(body, Ready):
+            time.sleep(1.5)
+        return None
+
+    config = small_config({**FEDERATED, "engine.round_timeout": 60.0})
+    with loopback(config, tmp_path, alter=slow) as loop:
+        loop.hub.patience = 1.0
+        found = run(config, tmp_path)
+    assert missing(found) == [set()] * len(found.rounds)
 
 
 def test_what_comes_unreadable_of_a_silo_that_owes_an_earlier_answer_is_nobodys(

@@ -45,8 +45,8 @@ def looking(processes, rank):
     return silo
 
 
-def test_silos_outlast_a_long_reference_and_leave_with_the_server(processes):
-    """Then it has nothing to do; then it cannot go on."""
+@pytest.mark.long
+def test_silos_outlast_a_long_reference(processes):
     server = processes.server(first=SLOW)
     processes.wait_for_server()
     silos = [processes.silo(1), processes.silo(2)]
@@ -56,6 +56,9 @@ def test_silos_outlast_a_long_reference_and_leave_with_the_server(processes):
         parted = [f"silo {rank}: takes part", f"silo {rank}: the server has ended"]
         assert ended(silo) == (0, parted)
 
+
+def test_silos_leave_with_a_server_that_has_nothing_to_do_and_with_one_that_fails(processes):
+    processes.local()
     silo, server = looking(processes, 1), processes.server()
     assert ended(silo) == (0, ["silo 1: the server has ended"])
     _, err = server.communicate(timeout=LIMIT)

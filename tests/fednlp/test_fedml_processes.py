@@ -179,9 +179,12 @@ def test_mpi_ends_as_a_whole_and_continues(small_data, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("algorithm", ["fedadam", "scaffold"])
-def test_fedmls_own_cross_silo_gives_the_same_weights(algorithm, small_data, tmp_path):
-    changes = {"algorithm": algorithm, "partition.clients": 3}
+@pytest.mark.parametrize(
+    ("algorithm", "aggregation"), [("fedadam", "fast"), ("scaffold", "fast"), ("fedavg", "exact")]
+)
+def test_fedmls_own_cross_silo_gives_the_same_weights(algorithm, aggregation, small_data, tmp_path):
+    engine = {**FEDERATION["engine"], "aggregation": aggregation}
+    changes = {"algorithm": algorithm, "partition.clients": 3, "engine": engine}
     whole = local_run(small_data, tmp_path, **changes)
     config, home = tmp_path / "local.yaml", tmp_path / "home"
     home.mkdir()

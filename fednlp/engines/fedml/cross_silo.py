@@ -169,6 +169,9 @@ def quiet() -> Iterator[None]:
 
 
 def parts_of(config: RunConfig) -> FedmlParts:
+    if config.client.on_nonfinite != "stop":
+        found = f"is {config.client.on_nonfinite}; FedML's cross-silo can leave no client out"
+        raise UserError("client.on_nonfinite", found, "stop", "or run it with engine.name=fedml")
     comm = mpi_world(config.engine)
     rank, silos = comm.Get_rank(), comm.Get_size() - 1
     prepare_process(config)
@@ -181,11 +184,6 @@ def parts_of(config: RunConfig) -> FedmlParts:
         found = f"{clients} clients, {wanted} a round, {silos} client processes"
         fix = f"mpirun -n {clients + 1}, sampling.clients_per_round={clients}"
         raise UserError("FedML's cross-silo", found, "one number", fix)
-    if config.client.on_nonfinite != "stop":
-        found = f"is {config.client.on_nonfinite}, which FedML's cross-silo does not offer"
-        raise UserError(
-            "client.on_nonfinite", found, "stop", "engine.name=fedml leaves clients out"
-        )
     train = experiment.partition.splits["train"]
     examples = {k: train.client(k) for k in range(clients)}
     sizes = {k: len(indices) for k, indices in examples.items()}

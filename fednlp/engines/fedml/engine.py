@@ -149,6 +149,7 @@ class FedmlEngine:
             self.experiment.config.seed,
             facts(self.experiment, federated_identity(self.experiment)),
             engine.min_clients is None,
+            engine.round_timeout,
         )
 
     def _expected_of(self, folder: RunFolder) -> Expected:

@@ -108,10 +108,13 @@ class Hub(FedMLCommManager):
         name = self.silos[rank].name
         return f"silo {rank} ({name})" if name else f"silo {rank}"
 
-    def begin(self, run: str, seed: int, facts: Facts, all_needed: bool) -> None:
+    def begin(
+        self, run: str, seed: int, facts: Facts, all_needed: bool, preparation: float
+    ) -> None:
         """Has the silos agree to a run, those that have come back as well.
 
         all_needed: else one silo will do, and those that are absent are not waited for.
+        preparation: seconds that one which is connected may take to read its data.
 
         Raises:
             UserError: silos have not joined in time, all or any; one disagrees and cannot do else.
@@ -122,19 +125,20 @@ class Hub(FedMLCommManager):
                 silo.ready = False
                 if silo.connected:
                     self.tell(rank, self._run[0])
-        deadline = Deadline(self.patience)
+        deadline, longest = Deadline(self.patience), Deadline(max(self.patience, preparation))
         while self.handle(0.0) and not deadline.over:
             pass  # who has come and who has gone since the last round
         while awaited := self._awaited(all_needed):
-            if deadline.over:
-                if all_needed or len(awaited) == len(self.silos):
-                    names = ", ".join(self.place(rank) for rank in awaited)
-                    found = f"{names} of {len(self.silos)} did not join within {self.patience:g} s"
-                    raise UserError("engine.silos", found, fix="start them; see docs/fedml.md")
-                for rank in awaited:
-                    self.silos[rank].absent = True
-                return
-            self.handle(min(0.5, deadline.left))
+            over = {True: longest, False: deadline}
+            late = [rank for rank in awaited if over[self.silos[rank].connected].over]
+            if late and (all_needed or len(late) == len(self.silos)):
+                names = ", ".join(self.place(rank) for rank in late)
+                seconds = over[self.silos[late[0]].connected].seconds
+                found = f"{names} of {len(self.silos)} did not join within {seconds:g} s"
+                raise UserError("engine.silos", found, fix="start them; see docs/fedml.md")
+            for rank in late:
+                self.silos[rank].absent = True
+            self.handle(0.5)
 
     def handle(self, seconds: float) -> bool:
         """Hands on the next message, if one comes in time, and notes who has fallen silent."""
