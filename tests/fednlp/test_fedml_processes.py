@@ -96,6 +96,28 @@ def test_killed_silos_and_a_killed_server_change_no_bit(processes, small_data, t
 
 
 @pytest.mark.long
+def test_with_min_clients_a_killed_silo_is_done_without_until_it_is_back(processes, tmp_path):
+    """No round waits for it; what its clients keep is collected when it is there again."""
+    processes.silo(1)
+    killed = processes.silo(2)
+    server = processes.server("engine.min_clients=1", "engine.round_timeout=200")
+    processes.wait_for_rounds(2)
+    killed.kill()
+    killed.wait()
+    processes.wait_for_rounds(8)
+    back = processes.silo(2)
+    _, err = server.communicate(timeout=LIMIT)
+    assert server.returncode == 0, err
+    _, said = back.communicate(timeout=LIMIT)
+    assert back.returncode == 0 and "takes part" in said
+    lines = (run_folder(tmp_path / "runs") / "rounds.jsonl").read_text().splitlines()
+    missing = [json.loads(line).get("missing", {}) for line in lines]
+    assert len(lines) == LONGER["rounds"] and not missing[0] and any(missing)
+    whys = [why for one in missing for why in one.values()]
+    assert all(why.startswith("silo 2 (") and "is gone (it" in why for why in whys)
+
+
+@pytest.mark.long
 def test_disagreement_and_interrupts_are_a_line_on_each_side(processes):
     server = processes.server()
     wrong = processes.silo(1, "client.lr=0.2")

@@ -74,7 +74,7 @@ class Collection:
     def back(self, silo: int) -> None:
         self._ask(silo)
 
-    def gone(self, silo: int, why: str) -> None:
+    def gone(self, silo: int) -> None:
         """It is asked again when it is back."""
 
     def receive(self, silo: int, body: Body, tensors: State) -> None:

@@ -31,7 +31,7 @@ class Exchange(Protocol):
     """What is going on with the silos: a round, or states that are collected."""
 
     def back(self, silo: int) -> None: ...
-    def gone(self, silo: int, why: str) -> None: ...
+    def gone(self, silo: int) -> None: ...
     def receive(self, silo: int, body: Body, tensors: dict[str, Any]) -> None: ...
     def unreadable(self, silo: int, why: str) -> None: ...
 
@@ -42,7 +42,8 @@ class Silo:
 
     absent: it is gone, or was waited for in vain: no round that can do without it waits again.
     quiet: it could not be reached or heard, while its connection stands; it is back with a word.
-    late: clients and rounds that it was asked for and that nobody waits for any more.
+    why: what keeps it from being ready. late: clients and rounds that it was asked for and that
+    nobody waits for any more.
     """
 
     name: str = ""
@@ -50,6 +51,7 @@ class Silo:
     ready: bool = False
     absent: bool = False
     quiet: bool = False
+    why: str = "has not joined"
     late: set[tuple[int, int]] = field(default_factory=set)
 
 
@@ -178,10 +180,10 @@ class Hub(FedMLCommManager):
     def _hello(self, rank: int, body: Any, _: Any) -> None:
         silo = self.silos[rank]
         silo.name, silo.connected, silo.ready = body.name, True, False
-        silo.absent = silo.quiet = False
+        silo.absent, silo.quiet, silo.why = False, False, "it began again"
         silo.late.clear()
         if self.exchange is not None:
-            self.exchange.gone(rank, "it began again")
+            self.exchange.gone(rank)
         if self._run is not None:
             self.tell(rank, self._run[0])
 
@@ -208,10 +210,10 @@ class Hub(FedMLCommManager):
     def _gone(self, rank: int, why: str) -> None:
         silo = self.silos[rank]
         silo.connected = silo.ready = silo.quiet = False
-        silo.absent = True
+        silo.absent, silo.why = True, why
         silo.late.clear()
         if self.exchange is not None:
-            self.exchange.gone(rank, why)
+            self.exchange.gone(rank)
 
     def _rejected(self, rank: int, body: Any, _: Any) -> None:
         if self.exchange is not None:

@@ -50,7 +50,6 @@ class FederatedRound:
         self._deadline = Deadline(self.seconds)
         self._todo: dict[int, deque[int]] = {rank: deque() for rank in self.hub.silos}
         self._asked: dict[int, list[int]] = {rank: [] for rank in self.hub.silos}
-        self._gone: dict[int, str] = {}
         for position, assignment in enumerate(self.cohort):
             self._todo[self.hub.silo_of(assignment.client)].append(position)
 
@@ -80,8 +79,7 @@ class FederatedRound:
             for rank in waiting:
                 why = f"no answer of {self.hub.place(rank)} within {self.seconds:g} s"
                 if rank not in ready:
-                    why = f"{self.hub.place(rank)} is gone"
-                    why += f" ({self._gone[rank]})" if rank in self._gone else ""
+                    why = f"{self.hub.place(rank)} is gone ({self.hub.silos[rank].why})"
                 else:
                     self.hub.silos[rank].late |= {self._place(p) for p in self._asked[rank]}
                 self.missing |= dict.fromkeys([*self._asked[rank], *self._todo[rank]], why)
@@ -110,9 +108,8 @@ class FederatedRound:
     def back(self, silo: int) -> None:
         self._dispatch(silo)
 
-    def gone(self, silo: int, why: str) -> None:
+    def gone(self, silo: int) -> None:
         """What it was asked for is asked again if it comes back."""
-        self._gone[silo] = why
         self._todo[silo].extendleft(reversed(self._asked[silo]))
         self._asked[silo] = []
 
