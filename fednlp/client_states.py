@@ -28,23 +28,29 @@ class StoredStates:
         Raises:
             UserError: it has trained, and its state is elsewhere.
         """
+        of, last = self.folder.client_round(client), self._last.get(client, -1)
         state = self.folder.client_state(client)
-        if state is not None:
+        if state is not None and of is not None and of >= last:
             return {name: tensor.to(self.experiment.device) for name, tensor in state.items()}
         place = client_place(client, round)
         first = self.method.init_client(self.experiment.initial_weights, place)
-        if first and client in self._trained:
+        if first and last >= 0:
             where = f"{self.folder.path}: {place}"
-            found = "has trained before, and its state is not in this folder"
+            found = f"has trained in round {last + 1}, and its state after it is not in this folder"
             fix = "continue with the engine that began the run: its clients keep their states"
             raise UserError(where, found, fix=fix)
         return first
 
     @cached_property
-    def _trained(self) -> set[int]:
-        """Clients whose uploads counted in the rounds that were there when the run began."""
+    def _last(self) -> dict[int, int]:
+        """The last round (from 0) of each client, of those that were there when the run began and
+        in which its upload counted."""
         records = self.folder.rounds()
-        return {k for record in records for k in set(record["clients"]) - left_out(record)}
+        return {
+            k: record["round"] - 1
+            for record in records
+            for k in set(record["clients"]) - left_out(record)
+        }
 
     def store(self, client: int, round: int, state: State) -> None:
         self.folder.put_client_state(client, round, state)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 import torch
-from torch import Tensor
 
-from algorithms.algorithm import State
+from fednlp.checkpoint import checkpoint, restored
 from fednlp.client_states import StoredStates
 from fednlp.cohorts import Cohorts
 from fednlp.errors import NotFinite
@@ -49,7 +48,7 @@ class Federation:
             self.progress,
             self.feed,
         )
-        weights, server = self._restore()
+        weights, server = restored(self.experiment, self.folder, self.method)
         clock.lap(PREPARATION)
         for round in range(self.folder.manifest.completed, until or config.rounds):
             cohort = self.cohorts.draw(round)
@@ -73,11 +72,10 @@ class Federation:
                     "the server's weights are not finite",
                     fix="lower server.lr or client.lr",
                 )
-            state = {"weights": weights, **{f"server/{k}": v for k, v in server.items()}}
             journal.close_round(
                 round + 1,
                 weights,
-                state,
+                checkpoint(weights, server),
                 outcome.work,
                 lost=outcome.lost,
                 clients=[a.client for a in cohort],
@@ -88,14 +86,3 @@ class Federation:
             )
         if until is None:
             self.engine.finish(self.states)
-
-    def _restore(self) -> tuple[Tensor, State]:
-        weights = self.experiment.initial_weights
-        if self.folder.manifest.state is None:
-            return weights, self.method.init_server(weights, self.experiment.model.layout)
-        state = {
-            name: tensor.to(self.experiment.device)
-            for name, tensor in self.folder.committed(self.folder.manifest.state).items()
-        }
-        server = {k.removeprefix("server/"): v for k, v in state.items() if k.startswith("server/")}
-        return state["weights"], server

@@ -177,6 +177,11 @@ class RunFolder:
         name = names.get(str(client))
         return self.tensors(name) if name else None
 
+    def client_round(self, client: int) -> int | None:
+        """The round (from 0) that the stored state of a client is of, if it has one."""
+        name = self.manifest.clients.get(str(client))
+        return int(Path(name).stem.rpartition("-")[2]) if name else None
+
     # writing ---------------------------------------------------------------------------------
 
     def write_json(self, name: str, value: Any) -> None:

@@ -8,15 +8,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness import run
+
 from fednlp.config_schema import RunConfig
 from fednlp.engines.fedml import roles
+from fednlp.engines.fedml.codec import decode
 from fednlp.engines.fedml.hub import Hub
-from fednlp.engines.fedml.messages import body_of
+from fednlp.engines.fedml.messages import Answer, body_of
 from fednlp.engines.fedml.silo import Silo
 from fednlp.engines.fedml.transport import SERVER, Transport, Unreachable
 from fednlp.errors import UserError
 
 LIMIT = 1 << 26
+FEDERATED = {
+    "centralized.budget": "none",
+    "sampling.clients_per_round": 3,
+    "engine.threads": 1,
+    "engine.name": "fedml",
+    "engine.timeout": 5.0,
+    "engine.round_timeout": 2.0,
+}
 Alter = Callable[[int, Any, bytes], "list[bytes] | None"]  # silo, body, frame -> frames instead
 
 
@@ -24,6 +35,7 @@ class LoopServer(Transport):
     def __init__(self) -> None:
         super().__init__(SERVER, LIMIT)
         self.silos: dict[int, LoopSilo] = {}
+        self.silent: dict[int, float] = {}  # what `silence` tells
 
     def _send(self, receiver: int, frame: bytes) -> None:
         silo = self.silos.get(receiver)
@@ -31,10 +43,18 @@ class LoopServer(Transport):
             raise Unreachable("not connected")
         silo.arrived(SERVER, frame)
 
+    def peers(self) -> list[int]:
+        return list(self.silos)
+
+    def silence(self, peer: int) -> float:
+        """One thread is all that there is: who waits for it is not silent."""
+        return self.silent.get(peer, 0.0)
+
     def handle_one(self, seconds: float) -> bool:
-        if self._inbox.empty():
-            for silo in list(self.silos.values()):
-                silo.step()
+        if super().handle_one(0.0):
+            return True
+        for silo in list(self.silos.values()):
+            silo.step()
         return super().handle_one(0.0 if self.silos else seconds)
 
     def close(self) -> None:
@@ -49,6 +69,9 @@ class LoopSilo(Transport):
         self._sending: Any = None
         server.silos[rank] = self
         self.connected()
+
+    def peers(self) -> list[int]:
+        return [SERVER]
 
     def send_message(self, msg: Any) -> None:
         self._sending = body_of(msg)
@@ -103,7 +126,7 @@ def loopback(
 ) -> Iterator[Loop]:
     """What `roles.federation` does, without processes."""
     server = LoopServer()
-    hub = Hub(server, silos, strict=strict)
+    hub = Hub(server, silos, strict=strict, patience=config.engine.timeout)
     roles._hub = hub
     loop = Loop(hub, server, out, alter)
     for rank in hub.silos:
@@ -113,10 +136,32 @@ def loopback(
     finally:
         roles._hub = None
         with_silos, loop.said = list(server.silos.values()), []
-        hub._ends.set()
+        hub._heartbeat.end()
         for transport in with_silos:
             try:
                 transport.step()
             except UserError as error:
                 loop.said.append(str(error))
         server.close()
+
+
+def federated(small_config, out, changes=None, silos=2, alter=lambda *_: None):
+    config = small_config({**FEDERATED, **(changes or {})})
+    with loopback(config, out, silos, alter):
+        return run(config, out)
+
+
+def changed(client, how, rounds=(0,)):
+    """Alters what is answered for one client, once per round."""
+    done = set()
+
+    def alter(rank, body, frame):
+        if not isinstance(body, Answer) or body.client != client or body.round not in rounds:
+            return None
+        if body.round in done:
+            return None
+        done.add(body.round)
+        fields, tensors = decode(frame, 1 << 30)
+        return how(fields, tensors, frame)
+
+    return alter

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from harness import contents, digests, run
+from harness import command, contents, digests, run
 
 from fednlp.engines.fedml import library
 from fednlp.engines.fedml.codec import decode, encode
@@ -16,24 +16,10 @@ from fednlp.results.schema import left_out
 if library.missing():
     pytest.skip(f"make fedml installs {library.missing()}", allow_module_level=True)
 
-from fedml_loopback import loopback
+from fedml_loopback import FEDERATED, changed, federated, loopback
 
+from fednlp.engines.fedml import as_fedml
 from fednlp.engines.fedml.messages import Answer, ClientState
-
-FEDERATED = {
-    "centralized.budget": "none",
-    "sampling.clients_per_round": 3,
-    "engine.threads": 1,
-    "engine.name": "fedml",
-    "engine.timeout": 5.0,
-    "engine.round_timeout": 2.0,
-}
-
-
-def federated(small_config, out, changes=None, silos=2, alter=lambda *_: None):
-    config = small_config({**FEDERATED, **(changes or {})})
-    with loopback(config, out, silos, alter):
-        return run(config, out)
 
 
 def same(ours, theirs):
@@ -82,22 +68,6 @@ def test_the_wire_carries_what_the_result_claims(small_config, tmp_path):
     collected = next(n for n in found.result.notes if "client states collected" in n)
     size = int(collected.split(" of ")[1].split()[0].replace(",", ""))
     assert size <= states < 1.05 * size
-
-
-def changed(client, how, rounds=(0,)):
-    """Alters what is answered for one client, once per round."""
-    done = set()
-
-    def alter(rank, body, frame):
-        if not isinstance(body, Answer) or body.client != client or body.round not in rounds:
-            return None
-        if body.round in done:
-            return None
-        done.add(body.round)
-        fields, tensors = decode(frame, 1 << 30)
-        return how(fields, tensors, frame)
-
-    return alter
 
 
 def nan(fields, tensors, frame):
@@ -301,3 +271,32 @@ def test_a_method_that_encodes_is_rejected_without_a_trace_of_it(small_config, t
     )
     assert "no tensor instead of 'delta'" in found.rounds[0]["rejected"][str(bad)]
     assert torch.isfinite(torch.tensor(found.result.costs.bytes_up))
+
+
+def test_a_federated_run_is_verified_as_any_other(small_config, tmp_path):
+    """Trained again by the local engine; rounds that left clients out cannot be."""
+    whole = federated(small_config, tmp_path / "whole", {"rounds": 2})
+    answer = command("verify", whole.path)
+    assert answer.code == 0 and f"{whole.path.name}: verified" in answer.out, answer.out
+    assert "all 2 rounds trained again from the initial weights" in answer.out
+    alter = changed(whole.rounds[0]["clients"][1], nan)
+    less = {"rounds": 2, "engine.min_clients": 2}
+    found = federated(small_config, tmp_path / "less", less, alter=alter)
+    answer = command("verify", found.path)
+    assert f"{found.path.name}: verified" not in answer.out and answer.code == 1, answer.out
+
+
+def test_fedmls_own_cross_silo_leaves_no_client_out(small_config):
+    config = small_config({**FEDERATED, "client.on_nonfinite": "skip"})
+    with pytest.raises(UserError, match=r"client.on_nonfinite: is skip; FedML's cross-silo can"):
+        as_fedml(config)
+
+
+def test_bytes_of_rejected_answers_are_in_no_cost(small_config, tmp_path):
+    """Nobody vouches for them; what was sent to their clients counts."""
+    whole = federated(small_config, tmp_path / "whole").rounds[0]
+    changes = {"engine.min_clients": 2}
+    alter = changed(whole["clients"][1], nan)
+    record = federated(small_config, tmp_path / "bad", changes, alter=alter).rounds[0]
+    assert record["bytes_up"] * 3 == whole["bytes_up"] * 2
+    assert record["bytes_down"] == whole["bytes_down"]

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fedml_processes import FEDERATION, LIMIT, LONGER, Processes, free_port
 from harness import ROOT, contents
 
 from fednlp.engines.fedml import library
@@ -22,80 +22,6 @@ if library.missing():
     pytest.skip(f"make fedml installs {library.missing()}", allow_module_level=True)
 
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}  # 127.0.0.1, in both tables
-LIMIT = 240  # seconds, for whatever should take a few
-FEDERATION = {
-    "centralized.budget": "none",
-    "sampling.clients_per_round": 3,
-    "algorithm": "scaffold",
-    "engine": {"name": "fedml", "threads": 1, "timeout": 60.0},
-}
-LONGER = {"rounds": 40, "evaluation.every": 10}  # enough to be killed in between
-# Tells every socket that Python opens to somewhere and what is written outside the folder of runs.
-WATCHED = """
-import runpy, sys
-def watch(event, args):
-    if event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] != "127.0.0.1":
-        sys.stderr.write(f"CONNECTS {args[1]}\\n")
-    if event == "socket.getaddrinfo" and args[0] not in ("127.0.0.1", "localhost"):
-        sys.stderr.write(f"ASKS FOR {args[0]}\\n")
-sys.addaudithook(watch)
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-class Processes:
-    """The server and the silos of one configuration; none outlives the test."""
-
-    def __init__(self, folder: Path, data: dict, port: int) -> None:
-        self.folder, self.port = folder, port
-        self.config = folder / "run.yaml"
-        engine = {**data["engine"], "backend": "GRPC", "silos": 2}
-        engine["server"] = f"127.0.0.1:{port}"
-        self.config.write_text(yaml.safe_dump({**data, "engine": engine}))
-        self.home = folder / "home"
-        self.home.mkdir()
-        self.running: list[subprocess.Popen] = []
-
-    def start(self, *arguments: object) -> subprocess.Popen:
-        command = [sys.executable, "-c", WATCHED, str(ROOT / "run_bench.py"), *map(str, arguments)]
-        process = subprocess.Popen(
-            [*command, "--out", str(self.folder / "runs")],
-            env={**os.environ, "HOME": str(self.home)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        self.running.append(process)
-        return process
-
-    def server(self, *more: str) -> subprocess.Popen:
-        return self.start("run", self.config, *more)
-
-    def silo(self, rank: int, *more: str) -> subprocess.Popen:
-        return self.start("client", self.config, *more, "--rank", rank)
-
-    def wait_for_rounds(self, count: int) -> None:
-        deadline = time.monotonic() + LIMIT
-        while time.monotonic() < deadline:
-            logs = list((self.folder / "runs").glob("*/rounds.jsonl"))
-            if logs and len(logs[0].read_text().splitlines()) >= count:
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"no {count} rounds: {[p.poll() for p in self.running]}")
-
-    def listening(self) -> bool:
-        with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def end(self) -> None:
-        for process in self.running:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -167,6 +93,28 @@ def test_killed_silos_and_a_killed_server_change_no_bit(processes, small_data, t
     assert weights(found) == weights(whole)
     states = {k: v for k, v in contents(whole).items() if k.startswith("clients/")}
     assert {k: v for k, v in contents(found).items() if k.startswith("clients/")} == states
+
+
+@pytest.mark.long
+def test_with_min_clients_a_killed_silo_is_done_without_until_it_is_back(processes, tmp_path):
+    """No round waits for it; what its clients keep is collected when it is there again."""
+    processes.silo(1)
+    killed = processes.silo(2)
+    server = processes.server("engine.min_clients=1", "engine.round_timeout=200")
+    processes.wait_for_rounds(2)
+    killed.kill()
+    killed.wait()
+    processes.wait_for_rounds(8)
+    back = processes.silo(2)
+    _, err = server.communicate(timeout=LIMIT)
+    assert server.returncode == 0, err
+    _, said = back.communicate(timeout=LIMIT)
+    assert back.returncode == 0 and "takes part" in said
+    lines = (run_folder(tmp_path / "runs") / "rounds.jsonl").read_text().splitlines()
+    missing = [json.loads(line).get("missing", {}) for line in lines]
+    assert len(lines) == LONGER["rounds"] and not missing[0] and any(missing)
+    whys = [why for one in missing for why in one.values()]
+    assert all(why.startswith("silo 2 (") and "is gone (it" in why for why in whys)
 
 
 @pytest.mark.long
@@ -253,9 +201,12 @@ def test_mpi_ends_as_a_whole_and_continues(small_data, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("algorithm", ["fedadam", "scaffold"])
-def test_fedmls_own_cross_silo_gives_the_same_weights(algorithm, small_data, tmp_path):
-    changes = {"algorithm": algorithm, "partition.clients": 3}
+@pytest.mark.parametrize(
+    ("algorithm", "aggregation"), [("fedadam", "fast"), ("scaffold", "fast"), ("fedavg", "exact")]
+)
+def test_fedmls_own_cross_silo_gives_the_same_weights(algorithm, aggregation, small_data, tmp_path):
+    engine = {**FEDERATION["engine"], "aggregation": aggregation}
+    changes = {"algorithm": algorithm, "partition.clients": 3, "engine": engine}
     whole = local_run(small_data, tmp_path, **changes)
     config, home = tmp_path / "local.yaml", tmp_path / "home"
     home.mkdir()

@@ -20,7 +20,8 @@ def as_fedml(config: RunConfig) -> FedmlParts:
     All clients take part in every round, each in a process of its own.
 
     Raises:
-        UserError: FedML is not installed, or there are not as many processes as clients and one.
+        UserError: FedML is not installed, there are not as many processes as clients and one, or
+            clients that are not finite are to be left out.
     """
     from fednlp.engines.fedml.cross_silo import parts_of
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from algorithms.algorithm import State
+from fednlp.engines.fedml.codec import mismatch
+from fednlp.engines.fedml.expected import Shapes
 from fednlp.engines.fedml.hub import Hub, described
 from fednlp.engines.fedml.messages import Body, ClientState, Collect
 from fednlp.engines.fedml.transport import Deadline
@@ -18,12 +20,16 @@ Wanted = tuple[int, int]  # client, round from 0
 
 @dataclass
 class Collection:
-    """An `Exchange`. One state at a time and silo, so that no more are held."""
+    """An `Exchange`. One state at a time and silo, so that no more are held.
+
+    seconds: that one may take. like: what states of the method can look like.
+    """
 
     hub: Hub
     run: str
     wanted: list[Wanted]
     seconds: float
+    like: list[Shapes]
     found: dict[Wanted, State] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -56,7 +62,7 @@ class Collection:
                     found = f"{self.hub.place(late)} did not give it within {self.seconds:g} s"
                     fix = "start the silo; the same command continues"
                     raise UserError(f"state of client {client}", found, fix=fix)
-                self.hub.transport.handle_one(min(0.5, self._deadline.left))
+                self.hub.handle(min(0.5, self._deadline.left))
         finally:
             self.hub.exchange = None
 
@@ -68,7 +74,7 @@ class Collection:
     def back(self, silo: int) -> None:
         self._ask(silo)
 
-    def gone(self, silo: int, why: str) -> None:
+    def gone(self, silo: int) -> None:
         """It is asked again when it is back."""
 
     def receive(self, silo: int, body: Body, tensors: State) -> None:
@@ -77,7 +83,7 @@ class Collection:
         if not isinstance(body, ClientState) or (body.run, body.client, body.round) != asked:
             self.hub.strays.append(f"silo {silo}: {described(body)}, which it was not asked for")
             return
-        why = body.why or nonfinite(tensors, "state")
+        why = body.why or nonfinite(tensors, "state") or self._unlike(tensors)
         if why is not None:
             place = f"state of client {body.client}, round {body.round + 1}"
             self._problem = UserError(place, f"{self.hub.place(silo)}: {why}")
@@ -85,6 +91,10 @@ class Collection:
         self._deadline = Deadline(self.seconds)
         self.found[todo.popleft()] = tensors
         self._ask(silo)
+
+    def _unlike(self, tensors: State) -> str | None:
+        found = [mismatch(tensors, like) for like in self.like]
+        return None if None in found else f"a state that {found[-1]}"
 
     def unreadable(self, silo: int, why: str) -> None:
         self._problem = UserError(self.hub.place(silo), why)

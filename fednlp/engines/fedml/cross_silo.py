@@ -105,7 +105,8 @@ class Aggregator(ServerAggregator):
         """
         round = int(self.args.round_idx)
         cohort = self.cohorts.draw(round)
-        total = weighted_sum("fast", self.weights.device)
+        how = self.experiment.config.engine.aggregation
+        total = weighted_sum(how, self.weights.device)
         for assignment in cohort:
             place = client_place(assignment.client, round)
             payload = dict(raw_client_model_or_grad_list[assignment.client][1])
@@ -167,6 +168,9 @@ def quiet() -> Iterator[None]:
 
 
 def parts_of(config: RunConfig) -> FedmlParts:
+    if config.client.on_nonfinite != "stop":
+        found = f"is {config.client.on_nonfinite}; FedML's cross-silo can leave no client out"
+        raise UserError("client.on_nonfinite", found, "stop", "or run it with engine.name=fedml")
     comm = mpi_world(config.engine)
     rank, silos = comm.Get_rank(), comm.Get_size() - 1
     prepare_process(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 from importlib.metadata import version
@@ -12,12 +13,13 @@ import numpy as np
 from torch import Tensor
 
 from algorithms.algorithm import State
+from fednlp.checkpoint import restored
 from fednlp.client_states import StoredStates
 from fednlp.engines.client import Assignment, Upload, client_place, payload_bytes
 from fednlp.engines.engine import ClientStates, RoundOutcome
 from fednlp.engines.fedml.codec import mismatch
 from fednlp.engines.fedml.collection import Collection
-from fednlp.engines.fedml.expected import Shapes, expected_shapes
+from fednlp.engines.fedml.expected import Expected, expected
 from fednlp.engines.fedml.handshake import facts
 from fednlp.engines.fedml.ledger import Ledger
 from fednlp.engines.fedml.messages import Answer, Train
@@ -32,6 +34,7 @@ from fednlp.hooks import Hooks, blaming
 from fednlp.identity import federated_identity
 from fednlp.nonfinite import nonfinite
 from fednlp.profile import AGGREGATION, ALGORITHM, REST, WAITING, clock
+from fednlp.results.run_folder import RunFolder
 
 
 class FedmlEngine:
@@ -43,7 +46,8 @@ class FedmlEngine:
         self.experiment, self.hub = experiment, current_hub()
         self.method = Hooks(experiment.algorithm)
         self._ledger: Ledger | None = None
-        self._shapes: Shapes | None = None
+        self._expected: Expected | None = None
+        self._handed = Counter[str]()  # states of an earlier run: how many, and their bytes
         self._notes: list[str] = []
 
     @cached_property
@@ -67,8 +71,8 @@ class FedmlEngine:
         config, method = self.experiment.config, self.method
         clock.lap(REST)
         received = method.download(weights, server, f"server, round {round + 1}")
-        if self._shapes is None:
-            self._shapes = expected_shapes(self.experiment, weights, received)
+        if self._expected is None:
+            self._expected = expected(self.experiment, weights, received)
         self._join()
         federated = self._round(round, weights, received, cohort, states)
         clock.lap(ALGORITHM)
@@ -86,7 +90,7 @@ class FedmlEngine:
             outcome.device_seconds += time.perf_counter() - began
             on_client()
         self._tell(outcome, federated)
-        _require_enough(round, federated, tally)
+        _require_enough(round, federated, tally, config.engine.min_clients)
         outcome.mean = total.mean(tally.total_weight)
         clock.lap(AGGREGATION)
         return outcome
@@ -109,13 +113,18 @@ class FedmlEngine:
         if wanted - have:
             self._join()
             seconds = self.experiment.config.engine.round_timeout
-            for place, state in Collection(self.hub, self.run, sorted(wanted - have), seconds):
+            like = self._expected_of(folder).states
+            asked = Collection(self.hub, self.run, sorted(wanted - have), seconds, like)
+            for place, state in asked:
                 folder.put_client_state(*place, state)
                 size += payload_bytes(state)
         folder.commit_client_states(
             {k: r for k, r in last.items() if r >= 0}, {k: r for k, r in chosen.items() if r >= 0}
         )
         count = len(wanted - have)
+        if self._handed["states"]:
+            handed = "{states} of {bytes:,} bytes".format(**self._handed)
+            self._notes.append(f"client states sent to their silos again: {handed}, in no cost")
         self._notes.append(
             f"client states collected after the last round: {count} of {size:,} bytes, in no cost"
         )
@@ -140,9 +149,17 @@ class FedmlEngine:
             self.run,
             self.experiment.config.seed,
             facts(self.experiment, federated_identity(self.experiment)),
-            engine.timeout,
             engine.min_clients is None,
+            engine.round_timeout,
         )
+
+    def _expected_of(self, folder: RunFolder) -> Expected:
+        """Of a run that has rounds, none of which may have been made by this process."""
+        if self._expected is None:
+            weights, server = restored(self.experiment, folder, self.method)
+            received = self.method.download(weights, server, "server, after the last round")
+            self._expected = expected(self.experiment, weights, received)
+        return self._expected
 
     def _ledger_of(self, states: ClientStates) -> Ledger:
         if self._ledger is None:
@@ -160,19 +177,28 @@ class FedmlEngine:
     ) -> FederatedRound:
         engine, ledger = self.experiment.config.engine, self._ledger_of(states)
         assert isinstance(states, StoredStates)
-        manifest = states.folder.manifest
+        folder = states.folder
 
         def ask(client: int) -> Train:
             before, keep = -1, []
             if self.stateful:
-                before, keep = ledger.last(client, round), ledger.keep(client, manifest)
+                before, keep = ledger.last(client, round), ledger.keep(client, folder.manifest)
             return Train(run=self.run, round=round, client=client, state=before, keep=keep)
+
+        def kept(asked: Train) -> State | None:
+            if asked.state < 0 or folder.client_round(asked.client) != asked.state:
+                return None
+            state = folder.client_state(asked.client)
+            self._handed.update(states=1, bytes=payload_bytes(state or {}))
+            return state
 
         def accept(answer: Answer, payload: State) -> Upload:
             return self._upload(answer, payload, weights)
 
         needed = min(engine.min_clients or len(cohort), len(cohort))
-        return FederatedRound(self.hub, cohort, received, ask, accept, needed, engine.round_timeout)
+        return FederatedRound(
+            self.hub, cohort, received, ask, kept, accept, needed, engine.round_timeout
+        )
 
     def _upload(self, answer: Answer, payload: State, weights: Tensor) -> Upload:
         """Raises Rejected: it is not what an honest client of this run could send."""
@@ -190,8 +216,8 @@ class FedmlEngine:
             decoded = self.method.decode(payload, weights, place)
         except Exception as error:  # of whatever the wire has brought
             raise Rejected(f"an upload that cannot be decoded ({_words(error)})") from None
-        assert self._shapes is not None
-        different = mismatch(decoded, self._shapes)
+        assert self._expected is not None
+        different = mismatch(decoded, self._expected.upload)
         if different is not None:
             raise Rejected(f"an upload that {different}")
         fresh = {name: t for name, t in decoded.items() if t is not payload.get(name)}
@@ -207,7 +233,9 @@ class FedmlEngine:
         outcome.bytes_down = bytes_down(federated)
 
 
-def _require_enough(round: int, federated: FederatedRound, tally: Tally) -> None:
+def _require_enough(
+    round: int, federated: FederatedRound, tally: Tally, min_clients: int | None
+) -> None:
     """Raises UserError: a round with fewer answers than it needs, or with no mean."""
     count = len(federated.cohort)
     absent = {**tally.outcome.missing, **tally.outcome.rejected}
@@ -216,7 +244,9 @@ def _require_enough(round: int, federated: FederatedRound, tally: Tally) -> None
         told = "; ".join(f"client {k}: {why}" for k, why in sorted(absent.items())[:3])
         more = f"; and {len(absent) - 3} more" if len(absent) > 3 else ""
         found = f"{left} of {count} clients gave an answer ({told}{more})"
-        fix = "the same command continues; engine.min_clients lets a round do with fewer"
+        fix = "the same command continues"
+        if min_clients is None and not federated.failed:  # what a silo has lost does not come back
+            fix += "; engine.min_clients lets a round do with fewer"
         raise UserError(f"round {round + 1}", found, f"{federated.needed}", fix)
 
 

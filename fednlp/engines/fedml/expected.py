@@ -1,6 +1,8 @@
-"""What uploads must look like: the method's own, from a client that learns nothing."""
+"""What uploads and client states must look like: the method's own, of one that learns nothing."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,8 +15,16 @@ from fednlp.hooks import Hooks
 Shapes = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 
 
-def expected_shapes(experiment: Experiment, weights: Tensor, received: State) -> Shapes:
-    """Type and shape of each tensor of a decoded upload. weights: [P].
+@dataclass(frozen=True)
+class Expected:
+    """upload: of a decoded upload. states: of what a client keeps, at first and once trained."""
+
+    upload: Shapes
+    states: list[Shapes]
+
+
+def expected(experiment: Experiment, weights: Tensor, received: State) -> Expected:
+    """Type and shape of each tensor that a client sends. weights: [P]. received: of `download`.
 
     Raises:
         UserError: a hook of a third party's method raises.
@@ -38,5 +48,10 @@ def expected_shapes(experiment: Experiment, weights: Tensor, received: State) ->
         generator=torch.Generator().manual_seed(0),
         train=train,
     )
+    first = shapes(client.state)
     decoded = method.decode(method.local_update(client, place), weights, place)
-    return {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in decoded.items()}
+    return Expected(shapes(decoded), [first, shapes(client.state)])
+
+
+def shapes(tensors: State) -> Shapes:
+    return {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}

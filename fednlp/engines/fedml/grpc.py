@@ -7,9 +7,9 @@ silo needs no open port. A stream that breaks is told to both sides; a silo conn
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -17,7 +17,9 @@ from typing import Any
 import grpc
 
 from fednlp.engines.fedml.codec import BadFrame
-from fednlp.engines.fedml.framing import Assembler, pieces
+from fednlp.engines.fedml.framing import Assembler
+from fednlp.engines.fedml.messages import pack
+from fednlp.engines.fedml.outbox import Outbox
 from fednlp.engines.fedml.transport import SERVER, Deadline, Transport, Unreachable
 from fednlp.errors import UserError
 
@@ -31,28 +33,13 @@ _OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", _ALIVE // 2),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),  # a server that ends soon is still found
 ]
 _CLOSING = 5.0  # seconds for what is still under way
 _AGAIN = 0.5  # seconds between attempts to connect
-
-
-class Outbox:
-    """Frames for one stream, taken as pieces; ends when it is closed."""
-
-    def __init__(self) -> None:
-        self._frames: queue.Queue[bytes | None] = queue.Queue()
-        self.closed = False
-
-    def put(self, frame: bytes) -> None:
-        self._frames.put(frame)
-
-    def close(self) -> None:
-        self.closed = True
-        self._frames.put(None)
-
-    def __iter__(self) -> Iterator[bytes]:
-        while (frame := self._frames.get()) is not None:
-            yield from pieces(frame)
+_OPEN = 3.0  # seconds that a server is there at least, if silos are still to be told that it ends
+_LAST = 1.0  # and from its last word on
 
 
 class GrpcServer(Transport):
@@ -62,6 +49,9 @@ class GrpcServer(Transport):
         super().__init__(SERVER, limit)
         self.silos = silos
         self._streams: dict[int, Outbox] = {}
+        self._opened = Deadline(_OPEN)
+        self._farewell: Callable[[int], Any] | None = None
+        self._told: set[int] = set()  # silos that were sent it
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(max_workers=2 * silos + 4)
         self._server = grpc.server(self._threads, options=_OPTIONS)
@@ -92,9 +82,12 @@ class GrpcServer(Transport):
                 f"rank {told[:20]!r} is none of the {self.silos} silos",
             )
         outbox = Outbox()
+        self.hears(rank)
         with self._lock:
             before = self._streams.get(rank)
             self._streams[rank] = outbox
+            if self._farewell is not None:
+                self._bid(rank)
         if before is not None:
             before.close()  # the newest stream of a silo is the silo
         context.add_callback(outbox.close)
@@ -107,6 +100,7 @@ class GrpcServer(Transport):
         assembler, why = Assembler(self.limit), "its stream ended"
         try:
             for piece in pieces:
+                self.hears(rank)
                 frame = assembler.add(piece)
                 if frame is not None:
                     self.arrived(rank, frame)
@@ -126,11 +120,36 @@ class GrpcServer(Transport):
     def _send(self, receiver: int, frame: bytes) -> None:
         with self._lock:
             stream = self._streams.get(receiver)
-        if stream is None or stream.closed:
+        if stream is None:
             raise Unreachable("not connected")
         stream.put(frame)
 
+    def peers(self) -> list[int]:
+        with self._lock:
+            return [rank for rank, stream in self._streams.items() if not stream.closed]
+
+    def busy(self, peer: int) -> bool:
+        stream = self._streams.get(peer)
+        return stream is not None and stream.busy
+
+    def part(self, made: Callable[[int], Any]) -> None:
+        """Also to silos that come until all have been told, or for a moment."""
+        with self._lock:
+            self._farewell = made
+            for rank in self._streams:
+                self._bid(rank)
+        last = Deadline(max(_LAST, self._opened.left))
+        while len(self._told) < self.silos and not last.over:
+            time.sleep(0.05)
+
+    def _bid(self, rank: int) -> None:
+        assert self._farewell is not None
+        with suppress(Unreachable):
+            self._streams[rank].put(pack(self._farewell(rank)))
+            self._told.add(rank)
+
     def close(self) -> None:
+        self._inbox.close()
         with self._lock:
             streams = list(self._streams.values())
         for stream in streams:
@@ -178,8 +197,10 @@ class GrpcSilo(Transport):
             call.initial_metadata()
             if call.is_active():
                 met, self._outbox = True, outbox
+                self.hears(SERVER)
                 self.connected()
             for piece in call:
+                self.hears(SERVER)
                 frame = assembler.add(piece)
                 if frame is not None:
                     self.arrived(SERVER, frame)
@@ -197,12 +218,20 @@ class GrpcSilo(Transport):
 
     def _send(self, receiver: int, frame: bytes) -> None:
         outbox = self._outbox
-        if outbox is None or outbox.closed:
+        if outbox is None:
             raise Unreachable("not connected")
         outbox.put(frame)
 
+    def peers(self) -> list[int]:
+        return [] if self._outbox is None else [SERVER]
+
+    def busy(self, peer: int) -> bool:
+        outbox = self._outbox
+        return outbox is not None and outbox.busy
+
     def close(self) -> None:
         self._closing.set()
+        self._inbox.close()
         outbox = self._outbox
         if outbox is not None:
             outbox.close()  # the server then ends the stream

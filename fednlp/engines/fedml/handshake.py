@@ -22,8 +22,10 @@ Facts = dict[str, str]
 
 
 def facts(experiment: Experiment, identity: Identity) -> Facts:
-    """All that the run's id is made of, by dotted name, and the versions of code and libraries."""
+    """All that the run's id is made of, by dotted name, the versions of code and libraries, and
+    what a message may have: whoever sends a longer one must know."""
     found: Facts = {"rounds": str(identity.rounds)}
+    found["engine.message_limit"] = str(experiment.config.engine.message_limit)
     _flatten("", {**identity.content, **identity.conclusion}, found)
     found |= {package: version(package) for package in _PACKAGES}
     return {**found, "code of this program": code_hash(), "device": experiment.device.type}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fednlp.engines.fedml.handshake import Facts, differences
+from fednlp.engines.fedml.heartbeat import Heartbeat
 from fednlp.engines.fedml.library import import_fedml
 from fednlp.engines.fedml.messages import (
-    Alive,
+    MOST_TEXT,
     Body,
     Bye,
     Invite,
@@ -26,25 +25,34 @@ from fednlp.engines.fedml.transport import SERVER, Deadline, Transport, Unreacha
 from fednlp.errors import UserError
 
 FedMLCommManager: Any = import_fedml("core.distributed.fedml_comm_manager")[0].FedMLCommManager
-_HEARTBEAT = 5.0  # seconds
 
 
 class Exchange(Protocol):
     """What is going on with the silos: a round, or states that are collected."""
 
     def back(self, silo: int) -> None: ...
-    def gone(self, silo: int, why: str) -> None: ...
+    def gone(self, silo: int) -> None: ...
     def receive(self, silo: int, body: Body, tensors: dict[str, Any]) -> None: ...
     def unreadable(self, silo: int, why: str) -> None: ...
 
 
 @dataclass
 class Silo:
-    """name: host and process. ready: whether it has agreed to the run that goes on."""
+    """name: host and process. ready: whether it has agreed to the run that goes on.
+
+    absent: it is gone, or was waited for in vain: no round that can do without it waits again.
+    quiet: it could not be reached or heard, while its connection stands; it is back with a word.
+    why: what keeps it from being ready. late: clients and rounds that it was asked for and that
+    nobody waits for any more.
+    """
 
     name: str = ""
     connected: bool = False
     ready: bool = False
+    absent: bool = False
+    quiet: bool = False
+    why: str = "has not joined"
+    late: set[tuple[int, int]] = field(default_factory=set)
 
 
 class Hub(FedMLCommManager):
@@ -53,17 +61,20 @@ class Hub(FedMLCommManager):
     strays: what came from a silo and could be given to nobody.
     """
 
-    def __init__(self, transport: Transport, silos: int, *, strict: bool) -> None:
-        """strict: a silo that disagrees ends the run, since it cannot be started alone."""
-        self.transport, self.strict = transport, strict
+    def __init__(self, transport: Transport, silos: int, *, strict: bool, patience: float) -> None:
+        """From now on silos hear from this process, whatever it does.
+
+        strict: a silo that disagrees ends the run, since it cannot be started alone.
+        patience: seconds that a silo may take to join, and that it may be silent.
+        """
+        self.transport, self.strict, self.patience = transport, strict, patience
         self.silos = {rank: Silo() for rank in range(1, silos + 1)}
         self.strays: list[str] = []
         self.exchange: Exchange | None = None
         self._run: tuple[Invite, Facts] | None = None
         super().__init__(None, None, SERVER, silos + 1, "fednlp")
         self.register_message_receive_handlers()
-        self._ends = threading.Event()
-        threading.Thread(target=self._live, name="fedml-alive", daemon=True).start()
+        self._heartbeat = Heartbeat(transport, patience)
 
     def _init_manager(self) -> None:
         self.com_manager = self.transport
@@ -99,8 +110,13 @@ class Hub(FedMLCommManager):
         name = self.silos[rank].name
         return f"silo {rank} ({name})" if name else f"silo {rank}"
 
-    def begin(self, run: str, seed: int, facts: Facts, seconds: float, all_needed: bool) -> None:
-        """Has the silos agree to a run.
+    def begin(
+        self, run: str, seed: int, facts: Facts, all_needed: bool, preparation: float
+    ) -> None:
+        """Has the silos agree to a run, those that have come back as well.
+
+        all_needed: else one silo will do, and those that are absent are not waited for.
+        preparation: seconds that one which is connected may take to read its data.
 
         Raises:
             UserError: silos have not joined in time, all or any; one disagrees and cannot do else.
@@ -111,33 +127,52 @@ class Hub(FedMLCommManager):
                 silo.ready = False
                 if silo.connected:
                     self.tell(rank, self._run[0])
-        deadline = Deadline(seconds)
-        while not all(silo.ready for silo in self.silos.values()):
-            if deadline.over:
-                absent = [rank for rank, silo in self.silos.items() if not silo.ready]
-                if all_needed or len(absent) == len(self.silos):
-                    names = ", ".join(self.place(rank) for rank in absent)
-                    found = f"{names} of {len(self.silos)} did not join within {seconds:g} s"
-                    raise UserError("engine.silos", found, fix="start them; see docs/fedml.md")
-                return
-            self.transport.handle_one(min(0.5, deadline.left))
+        deadline, longest = Deadline(self.patience), Deadline(max(self.patience, preparation))
+        while self.handle(0.0) and not deadline.over:
+            pass  # who has come and who has gone since the last round
+        while awaited := self._awaited(all_needed):
+            over = {True: longest, False: deadline}
+            late = [rank for rank in awaited if over[self.silos[rank].connected].over]
+            if late and (all_needed or len(late) == len(self.silos)):
+                names = ", ".join(self.place(rank) for rank in late)
+                seconds = over[self.silos[late[0]].connected].seconds
+                found = f"{names} of {len(self.silos)} did not join within {seconds:g} s"
+                raise UserError("engine.silos", found, fix="start them; see docs/fedml.md")
+            for rank in late:
+                self.silos[rank].absent = True
+            self.handle(0.5)
+
+    def handle(self, seconds: float) -> bool:
+        """Hands on the next message, if one comes in time, and notes who has fallen silent."""
+        came = self.transport.handle_one(seconds)
+        reached = self.transport.peers()
+        for rank, silo in self.silos.items():
+            silent = self.transport.silence(rank) > self.patience
+            if silo.connected and silent:
+                self._gone(rank, f"no sign of life for {self.patience:g} s")
+                silo.quiet = True
+            elif silo.quiet and not silent and rank in reached:
+                silo.connected, silo.absent, silo.quiet = True, False, False
+                if self._run is not None:
+                    self.tell(rank, self._run[0])
+        return came
 
     def tell(self, rank: int, body: Body, tensors: dict[str, Any] | None = None) -> bool:
         """Whether it could be sent; if not, the silo counts as gone."""
         try:
             self.send_message(message(body, SERVER, rank, tensors))
         except Unreachable as error:
-            self._lost(rank, body, {}, str(error))
+            self._gone(rank, str(error))
+            self.silos[rank].quiet = rank in self.transport.peers()
             return False
         return True
 
     def close(self, why: str | None = None, *, farewell: bool = True) -> None:
         """Ends the federation. farewell: silos end too; else they wait for another server."""
-        self._ends.set()
-        for rank, silo in self.silos.items():
-            if farewell and silo.connected:
-                with suppress(Unreachable):
-                    self.send_message(message(Bye(why=why), SERVER, rank))
+        self._heartbeat.end()
+        if farewell:
+            bye = Bye(why=why and why[:MOST_TEXT])
+            self.transport.part(lambda rank: message(bye, SERVER, rank))
         self.transport.close()
 
     # what silos tell -------------------------------------------------------------------------
@@ -145,8 +180,10 @@ class Hub(FedMLCommManager):
     def _hello(self, rank: int, body: Any, _: Any) -> None:
         silo = self.silos[rank]
         silo.name, silo.connected, silo.ready = body.name, True, False
+        silo.absent, silo.quiet, silo.why = False, False, "it began again"
+        silo.late.clear()
         if self.exchange is not None:
-            self.exchange.gone(rank, "it began again")
+            self.exchange.gone(rank)
         if self._run is not None:
             self.tell(rank, self._run[0])
 
@@ -160,17 +197,23 @@ class Hub(FedMLCommManager):
             if self.strict:
                 raise error
             print(f"refused: {error}", file=sys.stderr)
+            self.silos[rank].absent = True
             return
-        self.silos[rank].ready = True
+        self.silos[rank].ready, self.silos[rank].absent = True, False
         self.tell(rank, Welcome(run=body.run))
         if self.exchange is not None:
             self.exchange.back(rank)
 
-    def _lost(self, rank: int, body: Any, _: Any, why: str = "") -> None:
+    def _lost(self, rank: int, body: Any, _: Any) -> None:
+        self._gone(rank, body.why)
+
+    def _gone(self, rank: int, why: str) -> None:
         silo = self.silos[rank]
-        silo.connected = silo.ready = False
+        silo.connected = silo.ready = silo.quiet = False
+        silo.absent, silo.why = True, why
+        silo.late.clear()
         if self.exchange is not None:
-            self.exchange.gone(rank, why or body.why)
+            self.exchange.gone(rank)
 
     def _rejected(self, rank: int, body: Any, _: Any) -> None:
         if self.exchange is not None:
@@ -184,12 +227,12 @@ class Hub(FedMLCommManager):
         else:
             self.exchange.receive(rank, body, tensors)
 
-    def _live(self) -> None:
-        while not self._ends.wait(_HEARTBEAT):
-            for rank, silo in self.silos.items():
-                if silo.connected:
-                    with suppress(Unreachable):
-                        self.send_message(message(Alive(), SERVER, rank))
+    def _awaited(self, all_needed: bool) -> list[int]:
+        """The silos that a round waits for before it begins."""
+        unready = [rank for rank, silo in self.silos.items() if not silo.ready]
+        if all_needed or len(unready) == len(self.silos):
+            return unready
+        return [rank for rank in unready if not self.silos[rank].absent]
 
 
 def described(body: Body) -> str:

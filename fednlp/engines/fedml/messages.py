@@ -1,9 +1,8 @@
 """The messages of a federation, each with its typed fields; FedML's `Message` is their envelope.
 
 A silo is a process that holds some of the clients. From silo to server: hello, ready, answer,
-state, failed. From server to silo: invite, welcome, refused, train, collect,
-alive, bye. `lost` and
-`rejected` are what a transport tells its own process.
+failed. From server to silo: invite, welcome, refused, train, collect, bye. Both ways: state, alive.
+`lost` and `rejected` are what a transport tells its own process.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ CONNECTED: Any = import_fedml("core.distributed.communication.constants")[
 ].CommunicationConstants.MSG_TYPE_CONNECTION_IS_READY
 
 Number = Annotated[int, Field(ge=-1, le=2**53)]
-Text = Annotated[str, Field(max_length=4000)]
+MOST_TEXT = 4000
+Text = Annotated[str, Field(max_length=MOST_TEXT)]
 
 
 def _hexadecimal(text: str) -> str:
@@ -134,7 +134,10 @@ class Collect(Body):
 
 
 class ClientState(Body):
-    """The tensors are the state; `why` tells why there is none."""
+    """The tensors are the state after that round; `why` tells why there is none.
+
+    A silo sends what it was asked to; the server sends what its run folder has of earlier rounds.
+    """
 
     run: Text
     client: Number
@@ -143,7 +146,7 @@ class ClientState(Body):
 
 
 class Alive(Body):
-    """The server is there, whatever it does."""
+    """The sender is there, whatever it does."""
 
 
 class Bye(Body):

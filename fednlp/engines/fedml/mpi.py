@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any
 
-from fednlp.engines.fedml.transport import Deadline, Transport, Unreachable
+from fednlp.engines.fedml.transport import SERVER, Deadline, Transport, Unreachable
 
 _TAG = 7  # of our messages
 _POLL = 0.0005  # seconds between looks
@@ -30,6 +30,9 @@ class MpiTransport(Transport):
         self._receiver.start()
         self.connected()
 
+    def peers(self) -> list[int]:
+        return list(range(1, self._comm.Get_size())) if self.rank == SERVER else [SERVER]
+
     def _send(self, receiver: int, frame: bytes) -> None:
         request = self._comm.Isend([frame, self._mpi.BYTE], dest=receiver, tag=_TAG)
         deadline, wait = Deadline(_DELIVERY), 0.0
@@ -48,6 +51,7 @@ class MpiTransport(Transport):
                 time.sleep(_POLL)
                 continue
             size, sender = status.Get_count(self._mpi.BYTE), status.Get_source()
+            self.hears(sender)
             if size > self.limit:
                 self._drop(found)
                 self.rejects(sender, f"a message of {size} bytes, above the limit of {self.limit}")
@@ -66,4 +70,5 @@ class MpiTransport(Transport):
 
     def close(self) -> None:
         self._closing.set()
+        self._inbox.close()
         self._receiver.join(timeout=5)

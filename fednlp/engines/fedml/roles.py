@@ -77,12 +77,18 @@ def federation(engine: EngineConfig) -> Iterator[None]:
         _hub.close(farewell=engine.backend == "MPI", why="the server was interrupted")
         raise
     except BaseException as error:
-        _hub.close(one_line(error) or type(error).__name__)
+        _hub.close(_told(error))
         raise
     else:
         _hub.close()
     finally:
         _hub = None
+
+
+def _told(error: BaseException) -> str:
+    """What silos are told of an error; a command that has told its own raises a mere exit code."""
+    exits = hasattr(error, "exit_code")
+    return one_line(error) or ("not all of its runs were made" if exits else type(error).__name__)
 
 
 def _open(engine: EngineConfig) -> Hub:
@@ -92,7 +98,8 @@ def _open(engine: EngineConfig) -> Hub:
         from fednlp.engines.fedml.hub import Hub
         from fednlp.engines.fedml.mpi import MpiTransport
 
-        return Hub(MpiTransport(comm, engine.message_limit), comm.Get_size() - 1, strict=True)
+        carrier = MpiTransport(comm, engine.message_limit)
+        return Hub(carrier, comm.Get_size() - 1, strict=True, patience=engine.timeout)
     if engine.silos is None:
         fix = "e.g. engine.silos=2"
         raise UserError("engine.silos", "is missing", "the number of silo processes", fix)
@@ -102,7 +109,7 @@ def _open(engine: EngineConfig) -> Hub:
 
     tls = server_credentials(engine.tls) if engine.tls else None
     transport = GrpcServer(engine.server, engine.silos, engine.message_limit, tls)
-    return Hub(transport, engine.silos, strict=False)
+    return Hub(transport, engine.silos, strict=False, patience=engine.timeout)
 
 
 def serve_silo(config: RunConfig, where: str, out: Path, rank: int | None = None) -> None:

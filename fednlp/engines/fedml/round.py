@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from algorithms.algorithm import State
 from fednlp.engines.client import Assignment, Upload, payload_bytes
 from fednlp.engines.fedml.hub import Hub, described
-from fednlp.engines.fedml.messages import Answer, Body, Failed, Train
+from fednlp.engines.fedml.messages import Answer, Body, ClientState, Failed, Train
 from fednlp.engines.fedml.transport import Deadline
 
 AHEAD = 2  # clients that a silo has been sent, so that it never waits for the next
@@ -24,20 +25,23 @@ class Rejected(Exception):
 class FederatedRound:
     """An `Exchange`. All but the round's own clients is a stray.
 
-    ask: what a client is told. accept: makes an upload of an answer, or raises Rejected.
-    needed: answers that the round can do with.
+    ask: what a client is told. kept: the state that it needs, if its silo may lack it. accept:
+    makes an upload of an answer, or raises Rejected. needed: answers that the round can do with.
+    failed: clients, by position, whose own silo tells that they cannot be trained.
     """
 
     hub: Hub
     cohort: list[Assignment]
     received: State
     ask: Callable[[int], Train]
+    kept: Callable[[Train], State | None]
     accept: Callable[[Answer, State], Upload]
     needed: int
     seconds: float
     uploads: dict[int, Upload] = field(default_factory=dict)  # by position in the cohort
     missing: dict[int, str] = field(default_factory=dict)
     rejected: dict[int, str] = field(default_factory=dict)
+    failed: set[int] = field(default_factory=set)
     stray: list[str] = field(default_factory=list)
     sends: int = 0
     answered: int = 0
@@ -46,7 +50,6 @@ class FederatedRound:
         self._deadline = Deadline(self.seconds)
         self._todo: dict[int, deque[int]] = {rank: deque() for rank in self.hub.silos}
         self._asked: dict[int, list[int]] = {rank: [] for rank in self.hub.silos}
-        self._gone: dict[int, str] = {}
         for position, assignment in enumerate(self.cohort):
             self._todo[self.hub.silo_of(assignment.client)].append(position)
 
@@ -76,19 +79,26 @@ class FederatedRound:
             for rank in waiting:
                 why = f"no answer of {self.hub.place(rank)} within {self.seconds:g} s"
                 if rank not in ready:
-                    why = f"{self.hub.place(rank)} is gone"
-                    why += f" ({self._gone[rank]})" if rank in self._gone else ""
+                    why = f"{self.hub.place(rank)} is gone ({self.hub.silos[rank].why})"
+                else:
+                    self.hub.silos[rank].late |= {self._place(p) for p in self._asked[rank]}
                 self.missing |= dict.fromkeys([*self._asked[rank], *self._todo[rank]], why)
                 self._asked[rank] = []
                 self._todo[rank].clear()
             return
-        self.hub.transport.handle_one(min(0.5, self._deadline.left))
+        self.hub.handle(min(0.5, self._deadline.left))
 
     def _dispatch(self, rank: int) -> None:
         todo, asked = self._todo[rank], self._asked[rank]
         while self.hub.silos[rank].ready and todo and len(asked) < AHEAD:
-            position = todo[0]
-            if not self.hub.tell(rank, self.ask(self.cohort[position].client), self.received):
+            told = self.ask(self.cohort[todo[0]].client)
+            state = self.kept(told)
+            if state is not None:
+                place: dict[str, Any] = {"run": told.run, "client": told.client}
+                held = ClientState(**place, round=told.state, why=None)
+                if not self.hub.tell(rank, held, state):
+                    return
+            if not self.hub.tell(rank, told, self.received):
                 return
             asked.append(todo.popleft())
             self.sends += 1
@@ -98,21 +108,26 @@ class FederatedRound:
     def back(self, silo: int) -> None:
         self._dispatch(silo)
 
-    def gone(self, silo: int, why: str) -> None:
+    def gone(self, silo: int) -> None:
         """What it was asked for is asked again if it comes back."""
-        self._gone[silo] = why
         self._todo[silo].extendleft(reversed(self._asked[silo]))
         self._asked[silo] = []
 
     def receive(self, silo: int, body: Body, tensors: State) -> None:
         position = self._asked_for(silo, body)
+        late = self.hub.silos[silo].late
         if position is None:
+            if isinstance(body, Answer | Failed):
+                late.discard((body.round, body.client))
             self.stray.append(f"silo {silo}: {described(body)}, which it was not asked for")
             return
         self._asked[silo].remove(position)
+        late.clear()  # a silo works in order
         try:
-            if not isinstance(body, Answer):
-                raise Rejected(getattr(body, "why", "no answer"))
+            if isinstance(body, Failed):
+                self.failed.add(position)
+                raise Rejected(body.why)
+            assert isinstance(body, Answer)
             self.uploads[position] = self.accept(body, tensors)
             self.answered += 1
         except Rejected as error:
@@ -120,12 +135,19 @@ class FederatedRound:
         self._dispatch(silo)
 
     def unreadable(self, silo: int, why: str) -> None:
-        """A silo works in order: what cannot be read is the answer to what it was asked first."""
-        if self._asked[silo]:
+        """A silo works in order: what cannot be read is the answer to what it was asked first.
+
+        That may be one of an earlier round, which has done without it.
+        """
+        if self._asked[silo] and not self.hub.silos[silo].late:
             self.rejected[self._asked[silo].pop(0)] = f"{self.hub.place(silo)}: {why}"
             self._dispatch(silo)
         else:
             self.stray.append(f"silo {silo}: {why}")
+
+    def _place(self, position: int) -> tuple[int, int]:
+        asked = self.ask(self.cohort[position].client)
+        return asked.round, asked.client
 
     def _asked_for(self, silo: int, body: Body) -> int | None:
         if not isinstance(body, Answer | Failed):

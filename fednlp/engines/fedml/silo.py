@@ -19,9 +19,11 @@ from algorithms.algorithm import State
 from fednlp.config_schema import RunConfig
 from fednlp.engines.client import Assignment, Broadcast, ClientRunner, client_place
 from fednlp.engines.fedml.handshake import facts
+from fednlp.engines.fedml.heartbeat import Heartbeat
 from fednlp.engines.fedml.hub import FedMLCommManager
 from fednlp.engines.fedml.messages import (
     CONNECTED,
+    MOST_TEXT,
     Answer,
     Body,
     ClientState,
@@ -34,7 +36,7 @@ from fednlp.engines.fedml.messages import (
     tensors_of,
 )
 from fednlp.engines.fedml.silo_states import SiloStates
-from fednlp.engines.fedml.transport import SERVER, Deadline, Transport, Unreachable
+from fednlp.engines.fedml.transport import SERVER, Transport, Unreachable
 from fednlp.errors import UserError, one_line
 from fednlp.experiment import Experiment, check_components, prepare_process
 from fednlp.identity import federated_identity
@@ -51,7 +53,7 @@ class Part:
         identity = federated_identity(self.experiment)
         self.facts = facts(self.experiment, identity)
         self.runner = ClientRunner.of(self.experiment)
-        self.states = SiloStates(out / "silos" / identity.id[:12])
+        self.states = SiloStates(out / "silos" / identity.trajectory[:12])
 
     def train(self, asked: Train, received: State) -> tuple[Answer, State]:
         """Raises UserError: the client's state is not here, or its training fails."""
@@ -64,7 +66,8 @@ class Part:
             held = self.states.load(asked.client, asked.state)
             if held is None:
                 found = f"its state after round {asked.state + 1} is not in {self.states.folder}"
-                raise UserError(place, found)
+                fix = "put it back, or begin again with another --out"
+                raise UserError(place, found, fix=fix)
             state = {name: tensor.to(device) for name, tensor in held.items()}
         examples = self.experiment.partition.splits["train"].client(asked.client)
         sent = Broadcast(asked.round, self.experiment.initial_weights, received)
@@ -81,7 +84,6 @@ class Silo(FedMLCommManager):
 
     def __init__(self, config: RunConfig, where: str, out: Path, transport: Transport) -> None:
         self.config, self.where, self.out, self.transport = config, where, out, transport
-        self.silence = Deadline(config.engine.timeout)
         self._parts: dict[str, Part] = {}  # of the run that goes on, by its id
         self._asked: deque[tuple[Train, State]] = deque()
         super().__init__(None, None, transport.rank, 0, "fednlp")
@@ -99,15 +101,16 @@ class Silo(FedMLCommManager):
             ("refused", self._refused),
             ("train", self._train),
             ("collect", self._collect),
+            ("state", self._keep),
+            ("rejected", self._unreadable),
             ("bye", self._bye),
             ("lost", self._lost),
         ):
             self.register_message_receive_handler(kind, handler)
 
     def receive_message(self, msg_type: Any, msg_params: Any) -> None:
-        self.silence = Deadline(self.silence.seconds)
         handler = self.message_handler_dict.get(msg_type)
-        if handler is not None:  # else a sign of life
+        if handler is not None:
             handler(body_of(msg_params), tensors_of(msg_params))
 
     def run(self) -> None:
@@ -116,16 +119,30 @@ class Silo(FedMLCommManager):
         Raises:
             UserError: it refuses, has ended with an error, or gives no sign of life.
         """
-        while not self.transport.stopped:
-            waits = not self._asked
-            if self.transport.handle_one(1.0 if waits else 0.0):
-                continue  # all that has come is known before the next client is trained
-            if self._asked:
-                self._train_next(*self._asked.popleft())
-                self.silence = Deadline(self.silence.seconds)
-            elif self.silence.over:
-                found = f"no sign of life for {self.silence.seconds:g} s"
-                raise UserError("the server", found, fix="start it; the same command continues")
+        heartbeat = Heartbeat(self.transport, self.config.engine.timeout)
+        try:
+            while not self.transport.stopped:
+                waits = not self._asked
+                if self.transport.handle_one(1.0 if waits else 0.0):
+                    continue  # all that has come is known before the next client is trained
+                if self._asked:
+                    self._train_next(*self._asked.popleft())
+                else:
+                    self._require_life()
+        finally:
+            heartbeat.end()
+
+    def _require_life(self) -> None:
+        """Raises UserError: it is connected, and nothing came from the server for too long."""
+        seconds = self.config.engine.timeout
+
+        def silent() -> bool:
+            return bool(self.transport.peers()) and self.transport.silence(SERVER) > seconds
+
+        # a process that was stopped itself first takes what has come meanwhile
+        if silent() and not self.transport.handle_one(1.0) and silent():
+            found = f"no sign of life for {seconds:g} s"
+            raise UserError("the server", found, fix="start it; the same command continues")
 
     def _tell(self, body: Body, tensors: State | None = None) -> None:
         try:
@@ -166,15 +183,13 @@ class Silo(FedMLCommManager):
 
     def _train_next(self, asked: Train, received: State) -> None:
         try:
-            answer, payload = self._parts[asked.run].train(asked, received)
+            self._tell(*self._parts[asked.run].train(asked, received))
         except (ValueError, OSError) as error:
             line = one_line(error)
             if line is None:
                 raise
             place: dict[str, Any] = asked.model_dump(include={"run", "round", "client"})
-            self._tell(Failed(**place, why=line[:4000]))
-            return
-        self._tell(answer, payload)
+            self._tell(Failed(**place, why=line[:MOST_TEXT]))
 
     def _collect(self, body: Any, _: Any) -> None:
         place: dict[str, Any] = body.model_dump()
@@ -183,12 +198,26 @@ class Silo(FedMLCommManager):
         why = None
         if state is None:
             why = f"it is not in {part.states.folder}" if part is not None else "of another run"
-        self._tell(ClientState(**place, why=why), state)
+        try:
+            self._tell(ClientState(**place, why=why), state)
+        except UserError as error:
+            self._tell(ClientState(**place, why=str(error)[:MOST_TEXT]))
+
+    def _keep(self, body: Any, tensors: Any) -> None:
+        """What the server's folder has counts, whatever an earlier run has left here."""
+        if body.run in self._parts:
+            self._parts[body.run].states.put(body.client, body.round, tensors)
 
     def _bye(self, body: Any, _: Any) -> None:
         self.transport.stop_receive_message()
+        if self.config.engine.backend == "GRPC" and body.why is None:
+            self._say("the server has ended")
         if body.why is not None:
             raise UserError("the server has ended", body.why)
+
+    def _unreadable(self, body: Any, _: Any) -> None:
+        found = f"what it sends cannot be read: {body.why}"
+        raise UserError("the server", found, fix="make program and engine.message_limit equal")
 
     def _lost(self, body: Any, _: Any) -> None:
         raise UserError("the server", f"cannot be reached ({body.why})", fix="see docs/fedml.md")

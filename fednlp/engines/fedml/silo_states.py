@@ -17,7 +17,8 @@ _NAME = re.compile(r"(\d{6,})-(\d{6,})\.safetensors")
 
 @dataclass(frozen=True)
 class SiloStates:
-    """folder: of one run; a file per client and round (from 0)."""
+    """folder: of one trajectory, so that a longer run finds what a shorter one left; a file per
+    client and round (from 0)."""
 
     folder: Path
 
@@ -34,15 +35,23 @@ class SiloStates:
         Raises:
             UserError: it cannot be written.
         """
+        self.put(client, round, state)
+        for path in self.folder.glob(f"{client:06d}-*.safetensors"):
+            match = _NAME.fullmatch(path.name)
+            if match and int(match[2]) not in {*keep, round}:
+                path.unlink(missing_ok=True)
+
+    def put(self, client: int, round: int, state: State) -> None:
+        """Writes a state beside the others of the client.
+
+        Raises:
+            UserError: it cannot be written.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise not_written(self.folder, error) from None
         write_tensors(self._path(client, round), state)
-        for path in self.folder.glob(f"{client:06d}-*.safetensors"):
-            match = _NAME.fullmatch(path.name)
-            if match and int(match[2]) not in {*keep, round}:
-                path.unlink(missing_ok=True)
 
     def _path(self, client: int, round: int) -> Path:
         return self.folder / f"{client:06d}-{round:06d}.safetensors"
