@@ -55,7 +55,7 @@ class LoopServer(Transport):
             return True
         for silo in list(self.silos.values()):
             silo.step()
-        return super().handle_one(0.0 if self.silos else seconds)
+        return super().handle_one(0.001 if self.silos else seconds)
 
     def close(self) -> None:
         self.silos.clear()

@@ -20,7 +20,7 @@ from fednlp.engines.engine import ClientStates, RoundOutcome
 from fednlp.engines.fedml.codec import mismatch
 from fednlp.engines.fedml.collection import Collection
 from fednlp.engines.fedml.expected import Expected, expected
-from fednlp.engines.fedml.handshake import facts
+from fednlp.engines.fedml.handshake import Facts, facts
 from fednlp.engines.fedml.ledger import Ledger
 from fednlp.engines.fedml.messages import Answer, Train
 from fednlp.engines.fedml.roles import current_hub
@@ -31,7 +31,7 @@ from fednlp.errors import UserError
 from fednlp.evaluation import predict
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks, blaming
-from fednlp.identity import federated_identity
+from fednlp.identity import Identity, federated_identity
 from fednlp.nonfinite import nonfinite
 from fednlp.profile import AGGREGATION, ALGORITHM, REST, WAITING, clock
 from fednlp.results.run_folder import RunFolder
@@ -51,8 +51,16 @@ class FedmlEngine:
         self._notes: list[str] = []
 
     @cached_property
+    def identity(self) -> Identity:
+        return federated_identity(self.experiment)
+
+    @property
     def run(self) -> str:
-        return federated_identity(self.experiment).id
+        return self.identity.id
+
+    @cached_property
+    def _facts(self) -> Facts:
+        return facts(self.experiment, self.identity)
 
     @cached_property
     def stateful(self) -> bool:
@@ -148,7 +156,7 @@ class FedmlEngine:
         self.hub.begin(
             self.run,
             self.experiment.config.seed,
-            facts(self.experiment, federated_identity(self.experiment)),
+            self._facts,
             engine.min_clients is None,
             engine.round_timeout,
         )

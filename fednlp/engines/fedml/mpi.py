@@ -13,7 +13,9 @@ from typing import Any
 from fednlp.engines.fedml.transport import SERVER, Deadline, Transport, Unreachable
 
 _TAG = 7  # of our messages
-_POLL = 0.0005  # seconds between looks
+_POLL, _SELDOM = 0.0001, 0.002  # seconds between looks: soon after a message, and at most
+_LATE = 0.02  # share of the time since the last message by which the next may be seen later
+_AT_ONCE = 0.02  # seconds in which a message is taken by a process that waits for it
 _DELIVERY = 60.0  # seconds that a process may take to receive what it is sent
 
 
@@ -26,6 +28,7 @@ class MpiTransport(Transport):
 
         self._mpi, self._comm = MPI, comm
         self._closing = threading.Event()
+        self._stirred = time.monotonic()  # when a message last came or went
         self._receiver = threading.Thread(target=self._receive, name="fedml-mpi", daemon=True)
         self._receiver.start()
         self.connected()
@@ -35,21 +38,24 @@ class MpiTransport(Transport):
 
     def _send(self, receiver: int, frame: bytes) -> None:
         request = self._comm.Isend([frame, self._mpi.BYTE], dest=receiver, tag=_TAG)
-        deadline, wait = Deadline(_DELIVERY), 0.0
+        deadline, at_once = Deadline(_DELIVERY), Deadline(_AT_ONCE)
         while not request.Test():
             if deadline.over:
                 request.Cancel()
                 raise Unreachable(f"not received within {_DELIVERY:g} s")
-            time.sleep(wait)
-            wait = _POLL
+            # A long message goes in pieces, and each needs a look of the sender.
+            time.sleep(_POLL if at_once.over else 0.0)
+        self._stirred = time.monotonic()
 
     def _receive(self) -> None:
         status = self._mpi.Status()
         while not self._closing.is_set():
             found = self._comm.Improbe(self._mpi.ANY_SOURCE, _TAG, status)
-            if found is None:
-                time.sleep(_POLL)
+            if found is None:  # looks cost whoever trains here
+                quiet = _LATE * (time.monotonic() - self._stirred)
+                time.sleep(min(max(_POLL, quiet), _SELDOM))
                 continue
+            self._stirred = time.monotonic()
             size, sender = status.Get_count(self._mpi.BYTE), status.Get_source()
             self.hears(sender)
             if size > self.limit:

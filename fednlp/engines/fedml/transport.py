@@ -89,8 +89,8 @@ class Transport(BaseCommunicationManager):
     # ours ------------------------------------------------------------------------------------
 
     def handle_one(self, seconds: float) -> bool:
-        """Hands on the next message, if one comes in time."""
-        arrived = self._inbox.get(max(seconds, 0.001))
+        """Hands on the next message, if one is there or comes in time."""
+        arrived = self._inbox.get(seconds)
         if arrived is None:
             return False
         for observer in self._observers:
