@@ -6,7 +6,7 @@ import shutil
 import sys
 
 import pytest
-from harness import run
+from rich.console import Console
 
 from benchmarks import selection_on_test, study_report
 from fednlp import config as configuration
@@ -14,9 +14,16 @@ from fednlp.errors import UserError
 from fednlp.evaluation import Evaluator
 from fednlp.experiment import Experiment
 from fednlp.results.files import read_tensors
+from fednlp.results.reading import load_run
 from fednlp.results.run_folder import read_manifest
+from fednlp.runs import run_pair
 
 KEPT = {"rounds": 4, "evaluation.every": 2, "checkpoint.keep_every": 2, "centralized.epochs": 1}
+
+
+def run(config, out):
+    federated, _ = run_pair(config, out, Console(quiet=True))
+    return load_run(out / federated.folder)
 
 
 def test_selection_scores_every_validated_round_on_test(small_config, tmp_path):
