@@ -132,7 +132,8 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
 def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What differs of all that can change bits; what an entry does not name was off."""
     pairs = ((k, then.get(k) or None, now.get(k) or None) for k in _EXACT)
-    off = {"together": 1, "aggregation": "fast", "compile": False, "graphs": False}
+    off = {"together": 1, "aggregation": "fast", "reuse_frozen": False}
+    off |= {"compile": False, "graphs": False}
     return [
         f"{k} {old or off.get(k, then.get(k))} -> {new or off.get(k, now.get(k))}"
         for k, old, new in pairs
@@ -142,7 +143,7 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def _keys(changed: list[str]) -> str:
     """The settings among what has changed."""
-    settings = ("threads", "together", "aggregation", "compile", "graphs")
+    settings = ("threads", "together", "aggregation", "compile", "graphs", "reuse_frozen")
     found = {name for name in settings for change in changed if change.startswith(f"{name} ")}
     return f" ({', '.join(f'engine.{name}' for name in sorted(found))})" if found else ""
 

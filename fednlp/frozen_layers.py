@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from rich.progress import Progress
 
-from fednlp import places
-from fednlp.console import console
-from fednlp.processes import all_threads, client_threads
+from fednlp import cpu_kernels, places
+from fednlp.processes import all_threads
 from fednlp.step import autocast
 from tasks.frozen_trunk import FrozenTrunk
 from tasks.token_store import TokenStore, cached_store
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from fednlp.experiment import Experiment
 
 MOST_BYTES = 2**31  # of what is kept, all splits together
+TOLD_EVERY = 20.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,7 @@ def choose_layers(experiment: Experiment) -> FrozenLayers:
 def read_ahead(experiment: Experiment, trunk: FrozenTrunk) -> dict[str, TokenStore]:
     """The token stores with what `trunk` makes of them; the model then begins behind it.
 
-    Texts are read with the threads of a client, so that the bits are those of any number of
-    workers, and kept in the cache.
+    Each batch of texts is read by one thread, so that bits do not depend on how many there are.
     """
     from fednlp.environment import processor
 
@@ -64,22 +66,17 @@ def read_ahead(experiment: Experiment, trunk: FrozenTrunk) -> dict[str, TokenSto
         **trunk.identity(),
         "precision": config.precision,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
-        "threads": client_threads(config.engine),
+        "kernels": _own_kernels() if experiment.uses_own_kernels else "",
     }
 
     def read(split: str) -> TokenStore:
         store = experiment.token_stores[split].to(device)
-        if not console.is_terminal:
-            console.print(f"frozen layers read {store.examples:,} {split} examples, once")
-        with _threads(client_threads(config.engine)), Progress(
-            console=console, transient=True, disable=not console.is_terminal
-        ) as bar:  # fmt: skip
-            line = bar.add_task(f"frozen layers read {split}", total=store.examples)
-            at_once = all_threads(config.engine) // client_threads(config.engine)
+        at_once = all_threads(config.engine)
+        with _one_thread():
             return trunk.read(
                 experiment.task,
                 store,
-                partial(bar.advance, line),
+                _Told(split, store.examples),
                 at_once if device.type == "cpu" else 1,
                 partial(autocast, config.precision, device),
             )
@@ -96,11 +93,35 @@ def read_ahead(experiment: Experiment, trunk: FrozenTrunk) -> dict[str, TokenSto
     return stores
 
 
+class _Told:
+    """Says on stderr what is read, and how far it is every now and then."""
+
+    def __init__(self, split: str, examples: int) -> None:
+        self._what, self._all, self._done = f"{examples:,} {split} examples", examples, 0
+        self._at = time.monotonic()
+        print(f"frozen layers read {self._what}, once", file=sys.stderr)
+
+    def __call__(self, examples: int) -> None:
+        self._done += examples
+        if time.monotonic() - self._at > TOLD_EVERY:
+            self._at = time.monotonic()
+            print(f"{self._what}: {100 * self._done // self._all} %", file=sys.stderr)
+
+
+@cache
+def _own_kernels() -> str:
+    """sha256 of the sources that decide how our kernels round."""
+    folder, digest = Path(cpu_kernels.__file__).parent, hashlib.sha256()
+    for file in sorted(folder.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Torch's threads for a while; threads that are started meanwhile have them, too."""
+def _one_thread() -> Iterator[None]:
+    """Torch computes with one for a while, also in threads that are started meanwhile."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(1)
     try:
         yield
     finally:

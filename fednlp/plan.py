@@ -17,6 +17,7 @@ from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
 from fednlp.identity import centralized_identity, centralized_plan, federated_identity
 from fednlp.random_streams import torch_generator
+from tasks.frozen_trunk import FrozenTrunk
 
 PROBE_STEPS = 3
 PROBE_EXAMPLES = 1000
@@ -114,7 +115,7 @@ def counts(experiment: Experiment, ask_method: bool = True) -> Plan:
         seconds=0.0,
         trainable=vector.numel(),
         frozen=experiment.model.frozen,
-        multiplied=_multiplied(experiment.model.module),
+        multiplied=_multiplied(experiment.model.module, experiment.frozen_layers.trunk),
     )
 
 
@@ -143,10 +144,15 @@ def upload_size(experiment: Experiment, method: Hooks, server: State) -> tuple[i
     return payload_bytes(method.local_update(client, PLACE)), passes
 
 
-def _multiplied(module: nn.Module) -> int:
-    """Elements of all parameters but tables of embeddings; a table tied to an output counts."""
+def _multiplied(module: nn.Module, trunk: FrozenTrunk | None = None) -> int:
+    """Elements of all parameters but tables of embeddings; a table tied to an output counts.
+
+    trunk: frozen layers that read a text once; they are left out.
+    """
     layers = (part for part in module.modules() if not isinstance(part, nn.Embedding))
     found = {id(p): p.numel() for part in layers for p in part.parameters(recurse=False)}
+    for parameter in trunk.parameters() if trunk else ():
+        found.pop(id(parameter), None)
     return sum(found.values())
 
 

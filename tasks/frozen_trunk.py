@@ -10,7 +10,7 @@ a text was read in.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -24,7 +24,7 @@ from tasks.batches import PlannedBatch, evaluation_plan
 from tasks.fingerprint import code_hash
 from tasks.freezing import LAYERS
 from tasks.ragged import ranges
-from tasks.task import TRUNK, Task, evaluating
+from tasks.task import TRUNK, Task, evaluating, model_inputs
 from tasks.token_store import TokenStore
 
 ARCHITECTURES = ("bert", "roberta", "distilbert")  # encoders whose layers share nothing
@@ -61,13 +61,16 @@ class FrozenTrunk:
             layers += 1
         return cls(model, layers) if layers else None
 
+    def parameters(self) -> Iterator[nn.Parameter]:
+        for part in (_embeddings(self._model), *_layers(self._model)[: self.layers]):
+            yield from part.parameters()
+
     def identity(self) -> dict[str, Any]:
         """What its output depends on, beside the tokens: JSON values."""
         digest = hashlib.sha256()
-        for part in (_embeddings(self._model), *_layers(self._model)[: self.layers]):
-            for name, parameter in part.named_parameters():
-                digest.update(name.encode())
-                digest.update(parameter.detach().cpu().contiguous().numpy().data)
+        for parameter in self.parameters():
+            digest.update(f"{list(parameter.shape)}".encode())
+            digest.update(parameter.detach().cpu().contiguous().numpy().data)
         config = self._model.config.to_dict()
         for unread in ("id2label", "label2id", "_name_or_path", "problem_type"):
             config.pop(unread, None)
@@ -76,7 +79,7 @@ class FrozenTrunk:
             "layers": self.layers,
             "config": config,
             "torch": torch.__version__,
-            "code": code_hash("frozen_trunk.py"),
+            "code": code_hash("frozen_trunk.py", "batches.py"),
         }
 
     def read(
@@ -104,7 +107,7 @@ class FrozenTrunk:
             with torch.inference_mode(), context():  # both are a thread's own
                 for part in planned.passes(_TOKENS_PER_BATCH):
                     batch = task.collate(store, part)
-                    states = self._model.base_model(**batch.inputs).last_hidden_state
+                    states = self._model.base_model(**model_inputs(self._model, batch))[0]
                     real = batch.inputs["attention_mask"] != 0
                     output[_places(store, part.rows)] = states[real].float()
             return planned.examples

@@ -17,7 +17,7 @@ from tasks.best_span import best_spans
 from tasks.errors import DataError
 from tasks.metrics_classification import same_length
 from tasks.ragged import Part, Ragged, side_by_side
-from tasks.task import Task, TokenSettings, classes, column, evaluating
+from tasks.task import Task, TokenSettings, classes, column, evaluating, model_inputs
 from tasks.text_encoder import TextEncoder
 from tasks.token_store import Grid, TokenStore, send
 
@@ -147,10 +147,7 @@ class QuestionAnswering(Task):
 
     def _logits(self, model: Any, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         """Start and end logits [B, L] float32, the lowest number at padding."""
-        inputs = dict(batch.inputs)
-        if getattr(model.config, "type_vocab_size", 0) < 2:  # an architecture without segments
-            inputs.pop("token_type_ids", None)
-        output = model(**inputs)
+        output = model(**model_inputs(model, batch))
         padding = batch.inputs["attention_mask"] == 0
         lowest = torch.finfo(torch.float32).min
         start, end = output.start_logits.float(), output.end_logits.float()

@@ -161,6 +161,14 @@ class Task:
         raise NotImplementedError
 
 
+def model_inputs(model: Any, batch: TokenBatch) -> dict[str, Tensor]:
+    """What the model reads of a batch: no segments, where its architecture has none."""
+    inputs = dict(batch.inputs)
+    if getattr(model.config, "type_vocab_size", 0) < 2:
+        inputs.pop("token_type_ids", None)
+    return inputs
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; every module's own mode is restored."""

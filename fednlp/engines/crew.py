@@ -117,10 +117,11 @@ class Crew:
 
     def _hand_over(self, experiment: Experiment, threads: int, folder: Path) -> None:
         module, content = folder / "module", io.BytesIO()
+        read = experiment.stores  # from then on the model begins where they end
         torch.save(experiment.model.module, content)  # to a full disk it raises anything
         module.write_bytes(content.getbuffer())
         stores = {}
-        for split, store in experiment.stores.items():
+        for split, store in read.items():
             stores[split] = store.folder or folder / split
             if store.folder is None:
                 store.to("cpu").save(folder / split)

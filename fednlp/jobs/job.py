@@ -248,7 +248,7 @@ def _by_model(wanted: Iterable[Wanted]) -> list[int]:
 class _Lent:
     """Model and token stores of the last experiment, for the next one that has the same."""
 
-    NAMES = ("corpus", "task", "tokenizer", "stores", "model", "initial_weights")
+    NAMES = ("corpus", "task", "tokenizer", "token_stores", "model", "initial_weights")
 
     def __init__(self) -> None:
         self._key, self._parts = "", dict[str, Any]()

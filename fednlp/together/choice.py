@@ -2,21 +2,20 @@
 
 On a CPU it pays where a step is so small that calling its operations costs as much as their
 arithmetic: `benchmarks/simulation_rows/together.py` shows it, and the limits below stay well
-inside. On a GPU one client of a small batch leaves the device idle, and memory is the limit.
+inside. On a GPU one client after another in recorded steps was faster wherever it was measured
+(benchmarks/results/gpu.md), so clients are trained together there only if that is asked for.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from fednlp.config_schema import RunConfig
 from fednlp.cpu_kernels.linear import NARROW
 from fednlp.local_training import LocalTrainer
 from fednlp.occurring_rows import WORTH
-from fednlp.step import TOKENS_PER_PASS
 from fednlp.together.module import NotTogether
 from fednlp.together.trainer import TogetherTrainer
 
@@ -25,9 +24,6 @@ GROUPS_ON_A_CPU = 8  # at least, of a cohort
 ON_A_CPU = 16  # at most: more clients gain little and leave the caches
 TOKENS_ON_A_CPU = 8_192  # of all clients in a step, whose activations stay near the processor
 TOKENS_ALONE = 1_024  # of one client in a step, above which arithmetic is all
-ON_A_GPU = 32
-_BYTES_PER_WEIGHT = 4 * 4  # weights, gradient and two moments in float32
-_SHARE = 0.5  # of the free memory
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,8 @@ def automatic(trainer: LocalTrainer, cohort: int) -> int:
     On a CPU a small cohort is left to the worker processes, which share it client by client.
     """
     if trainer.model.device.type == "cuda":
-        clients = min(cohort, _on_a_gpu(trainer))
-    else:
-        clients = min(cohort // GROUPS_ON_A_CPU, _on_a_cpu(trainer))
+        return 1
+    clients = min(cohort // GROUPS_ON_A_CPU, _on_a_cpu(trainer))
     return clients if clients >= FEWEST else 1
 
 
@@ -88,16 +83,6 @@ def _on_a_cpu(trainer: LocalTrainer) -> int:
     if trainer.precision != "fp32" or wide or model.weights.numel() >= WORTH:
         return 1
     return 1 if tokens > TOKENS_ALONE else min(ON_A_CPU, int(TOKENS_ON_A_CPU / tokens))
-
-
-def _on_a_gpu(trainer: LocalTrainer) -> int:
-    """A power of two, so that a little more or less free memory does not change it."""
-    tokens = tokens_of_a_step(trainer)
-    free, _ = torch.cuda.mem_get_info(trainer.model.device)
-    activations = 2 * 4 * sum(m.in_features + m.out_features for m in _linear(trainer))
-    each = _BYTES_PER_WEIGHT * trainer.model.weights.numel() + activations * tokens
-    most = min(ON_A_GPU, _SHARE * free / each, TOKENS_PER_PASS / tokens)
-    return 1 << max(0, int(most).bit_length() - 1)
 
 
 def _linear(trainer: LocalTrainer) -> list[nn.Linear]:

@@ -148,7 +148,7 @@ class Remake:
         Whatever carried the run, it is made again in one process.
         """
         last, _ = self._environments()[-1]
-        update: dict[str, Any] = {"name": "local"}
+        update: dict[str, Any] = {"name": "local", "reuse_frozen": "reuse_frozen" in last}
         most = {"together": 1024, "threads": os.cpu_count() or 1}
         for key, usual in (("together", 1), ("threads", None)):
             value = last.get(key, usual)

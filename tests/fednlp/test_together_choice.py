@@ -49,15 +49,11 @@ def test_a_silo_that_is_asked_for_more_says_why_not(small_config):
     assert "silos of the fedml engine train them one by one" in together.problem
 
 
-def test_a_gpu_takes_a_power_of_two_that_its_memory_holds(small_config, monkeypatch):
+def test_on_a_gpu_only_what_is_asked_for(small_config, monkeypatch):
     trainer = Experiment(small_config(MANY)).trainer()
+    assert choice.automatic(trainer, cohort=1000) > 1
     monkeypatch.setattr(trainer.model, "device", torch.device("cuda"))
-    found = []
-    for free in (80 * 2**30, 2**29, 2**20):
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free=free: (free, free))
-        found.append(choice.automatic(trainer, cohort=1000))
-    assert found[0] == 32 and found[2] == 1
-    assert 1 < found[1] <= 32 and found[1] & (found[1] - 1) == 0
+    assert choice.automatic(trainer, cohort=1000) == 1
 
 
 def test_a_run_ends_near_the_one_by_one(small_config, tmp_path):

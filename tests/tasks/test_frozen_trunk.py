@@ -35,12 +35,15 @@ def examples(name):
     return questions(rows)
 
 
-def parts(name, architecture="bert", layers=1, **changes):
-    """Task, store and a model whose embeddings and first layers are frozen, without dropout."""
+def parts(name, architecture="bert", layers=1, style=None, **changes):
+    """Task, store and a model whose embeddings and first layers are frozen, without dropout.
+
+    style: of the tokenizer, default the architecture's.
+    """
     task = TASKS[name](
         TAGS if name != "question_answering" else [], TokenSettings(max_length=32, doc_stride=8)
     )
-    style = "roberta" if architecture == "roberta" else "bert"
+    style = style or ("roberta" if architecture == "roberta" else "bert")
     store = task.encode(examples(name), tokenizer(style), True)
     model = model_for(task.auto_class, architecture, 2 if name == "question_answering" else 3)
     for module in model.modules():
@@ -91,6 +94,16 @@ def test_the_frozen_layers_are_not_computed_again():
     assert torch.equal(loss_and_gradients(task, read, model)[0], before)
     with pytest.raises(ValueError, match="not its tokens"):
         task.loss(model, whole_batch(task, store))
+
+
+def test_segments_that_an_architecture_has_not_are_not_read():
+    task, store, model = parts("question_answering", "roberta", style="bert")
+    assert store.segments and model.config.type_vocab_size == 1
+    expected = task.loss(model, whole_batch(task, store))
+    trunk = FrozenTrunk.of(model)
+    read = trunk.read(task, store)
+    trunk.install()
+    assert torch.allclose(task.loss(model, whole_batch(task, read)), expected, rtol=1e-5)
 
 
 def test_a_copy_and_a_pickle_begin_behind_them_too():
