@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,3 +195,19 @@ def written(folder: Path, **files: Any) -> Path:
     for name, data in files.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(data))
     return folder
+
+
+def wait_for_the_end(processes: Iterable[int], seconds: float = 60.0) -> None:
+    """Until none of them runs any more; one that nobody has asked how it ended does not."""
+
+    def runs(process: int) -> bool:
+        try:
+            told = Path(f"/proc/{process}/stat").read_text()
+        except OSError:
+            return False
+        return told.rpartition(")")[2].split()[0] != "Z"
+
+    until = time.monotonic() + seconds
+    while running := [process for process in processes if runs(process)]:
+        assert time.monotonic() < until, running
+        time.sleep(0.1)

@@ -182,7 +182,7 @@ class Seen:
         if made.get_sender_id() == 1:
             found.append((str(kind), body_of(made).model_dump()))
 
-found, alive, transport = [], encode({"kind": "alive"}), MpiTransport(MPI.COMM_WORLD, 10_000)
+found, alive, transport = [], encode({"kind": "alive"}), MpiTransport(MPI.COMM_WORLD, 10_000, 5.0)
 transport.add_observer(Seen())
 if transport.rank == 1:
     transport._send(0, bytes(20_000_000))  # more than MPI sends before it is asked for

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from harness import command, contents, digests, run
 
+from fednlp.cohorts import Cohorts
 from fednlp.engines.fedml import library
 from fednlp.engines.fedml.codec import decode, encode
+from fednlp.engines.local import LocalEngine
 from fednlp.errors import NotFinite, UserError
+from fednlp.experiment import Experiment
+from fednlp.flat_model import digest
+from fednlp.hooks import Hooks
 from fednlp.results.schema import left_out
 
 if library.missing():
@@ -118,6 +124,26 @@ def test_bad_answers_are_rejected_and_counted(how, reason, small_config, tmp_pat
     assert "rejected" not in found.rounds[1] and left_out(record) == {bad}
     note = next(n for n in found.result.notes if "rejected" in n)
     assert "left out: 1 (client" in note and reason in note
+
+
+def test_the_mean_is_that_of_the_clients_that_are_left(small_config, tmp_path):
+    """Of unequal sizes, so that weights which still added up to the whole would show."""
+    split = {"partition": {"name": "quantity", "alpha": 1.0, "clients": 4, "min_size": 4}}
+    changes = {**split, "engine.min_clients": 2, "rounds": 1, "engine.aggregation": "exact"}
+    first = federated(small_config, tmp_path / "whole", changes).rounds[0]
+    bad = first["clients"][1]
+    found = federated(small_config, tmp_path / "bad", changes, alter=changed(bad, nan))
+
+    parts = Experiment(small_config({**FEDERATED, **changes, "engine.name": "local"}))
+    method, cohorts = Hooks(parts.algorithm), Cohorts(parts)
+    left = [assignment for assignment in cohorts.draw(0) if assignment.client != bad]
+    assert len(left) == 2 and len({assignment.weight for assignment in left}) == 2
+    weights = parts.initial_weights
+    server = method.init_server(weights, parts.model.layout)
+    stateless = SimpleNamespace(load=lambda client, round: {})
+    mean = LocalEngine(parts).run_round(0, weights, server, left, stateless).mean
+    after = method.server_update(weights, mean, server, cohorts.describe(0, left), "a test")
+    assert found.rounds[0]["weights_sha256"] == digest(after) != first["weights_sha256"]
 
 
 def test_with_all_clients_needed_a_bad_answer_ends_the_run_in_one_line(small_config, tmp_path):

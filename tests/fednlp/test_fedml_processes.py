@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fedml_processes import FEDERATION, LIMIT, LONGER, Processes, free_port
-from harness import ROOT, contents
+from harness import ROOT, contents, wait_for_the_end
 
 from fednlp.engines.fedml import library
 
@@ -198,6 +198,32 @@ def test_mpi_ends_as_a_whole_and_continues(small_data, tmp_path):
     assert again.returncode == 0, err
     whole = local_run(small_data, tmp_path, **LONGER)
     assert weights(run_folder(tmp_path / "mpi")) == weights(whole)
+
+
+@pytest.mark.parametrize(
+    "needed", [{"engine.min_clients": 1}, pytest.param({}, marks=pytest.mark.long)]
+)
+def test_a_silo_that_stands_still_holds_up_no_end(needed, small_data, tmp_path):
+    """MPI ends in all processes at once, and one that is stopped never does by itself."""
+    limits = {"engine.timeout": 5.0, "engine.round_timeout": 20.0, "algorithm": "fedavg"}
+    data = small_data({**FEDERATION, **LONGER, **limits, **needed})
+    started = mpirun(tmp_path, data)
+    deadline = time.monotonic() + LIMIT
+    while not list((tmp_path / "mpi").glob("*/rounds.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    ranks = ranks_of(str(tmp_path / "mpi"))
+    os.kill(ranks[2], signal.SIGSTOP)
+    out, err = started.communicate(timeout=LIMIT)
+    if needed:
+        assert "run folders" in out and started.returncode == 0, err
+        last = json.loads(
+            (run_folder(tmp_path / "mpi") / "rounds.jsonl").read_text().splitlines()[-1]
+        )
+        assert "silo 2" in " ".join(last["missing"].values())
+    else:
+        assert started.returncode == 2
+        assert "silo 2" in next(line for line in err.splitlines() if line.startswith("error: "))
+    wait_for_the_end(ranks.values())
 
 
 @pytest.mark.long

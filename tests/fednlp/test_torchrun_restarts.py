@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import ROOT, digests, run
+from harness import ROOT, digests, run, wait_for_the_end
 from rank_processes import free_port
 
 from fednlp.results.reading import load_run
@@ -127,18 +127,7 @@ def test_torchrun_is_killed(small_config, tmp_path):
     assert len(there) == 2
     agent.kill()
     agent.communicate(timeout=60)  # which reads until no process has its output open any more
-    until = time.monotonic() + 60
-    while running := [p for p in there if runs(p)]:
-        assert time.monotonic() < until, running
-        time.sleep(0.1)
-
-
-def runs(process: int) -> bool:
-    """Not so a process that has ended and that nobody has asked how."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    wait_for_the_end(there)
 
 
 @pytest.mark.long

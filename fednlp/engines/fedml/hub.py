@@ -170,6 +170,7 @@ class Hub(FedMLCommManager):
     def close(self, why: str | None = None, *, farewell: bool = True) -> None:
         """Ends the federation. farewell: silos end too; else they wait for another server."""
         self._heartbeat.end()
+        self.transport.error = why
         if farewell:
             bye = Bye(why=why and why[:MOST_TEXT])
             self.transport.part(lambda rank: message(bye, SERVER, rank))

@@ -6,6 +6,7 @@ it is received. As in FedML a thread receives, so that a silo that trains takes 
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import Any
@@ -16,14 +17,18 @@ _TAG = 7  # of our messages
 _POLL, _SELDOM = 0.0001, 0.002  # seconds between looks: soon after a message, and at most
 _LATE = 0.02  # share of the time since the last message by which the next may be seen later
 _AT_ONCE = 0.02  # seconds in which a message is taken by a process that waits for it
-_DELIVERY = 60.0  # seconds that a process may take to receive what it is sent
+_PARTING = 20.0  # seconds that the server, when it ends, waits for silos to end
 
 
 class MpiTransport(Transport):
-    """comm: a communicator of mpi4py, all of whose processes make one of these."""
+    """comm: a communicator of mpi4py, all of whose processes make one of these.
 
-    def __init__(self, comm: Any, limit: int) -> None:
+    patience: seconds that a process may take to receive what it is sent.
+    """
+
+    def __init__(self, comm: Any, limit: int, patience: float) -> None:
         super().__init__(comm.Get_rank(), limit)
+        self.patience = patience
         from mpi4py import MPI
 
         self._mpi, self._comm = MPI, comm
@@ -38,11 +43,11 @@ class MpiTransport(Transport):
 
     def _send(self, receiver: int, frame: bytes) -> None:
         request = self._comm.Isend([frame, self._mpi.BYTE], dest=receiver, tag=_TAG)
-        deadline, at_once = Deadline(_DELIVERY), Deadline(_AT_ONCE)
+        deadline, at_once = Deadline(self.patience), Deadline(_AT_ONCE)
         while not request.Test():
             if deadline.over:
                 request.Cancel()
-                raise Unreachable(f"not received within {_DELIVERY:g} s")
+                raise Unreachable(f"not received within {self.patience:g} s")
             # A long message goes in pieces, and each needs a look of the sender.
             time.sleep(_POLL if at_once.over else 0.0)
         self._stirred = time.monotonic()
@@ -75,6 +80,24 @@ class MpiTransport(Transport):
                 raise
 
     def close(self) -> None:
-        self._closing.set()
+        """Waits for the others, since MPI ends in all processes at once; ends those that are lost.
+
+        A silo that is done waits for as long as the server is there.
+        """
         self._inbox.close()
+        all_here, limit = self._comm.Ibarrier(), Deadline(_PARTING)
+        while not all_here.Test():
+            lost = self.rank == SERVER or self.silence(SERVER) > 2 * _PARTING
+            if limit.over and lost:
+                self._abort()
+            time.sleep(_SELDOM)
+        self._closing.set()
         self._receiver.join(timeout=5)
+
+    def _abort(self) -> None:
+        """Ends all processes, this one too, which therefore says its error itself."""
+        if self.error is not None:
+            print(f"error: {self.error}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._comm.Abort(0 if self.error is None else 2)

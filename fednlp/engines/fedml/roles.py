@@ -98,7 +98,7 @@ def _open(engine: EngineConfig) -> Hub:
         from fednlp.engines.fedml.hub import Hub
         from fednlp.engines.fedml.mpi import MpiTransport
 
-        carrier = MpiTransport(comm, engine.message_limit)
+        carrier = MpiTransport(comm, engine.message_limit, engine.timeout)
         return Hub(carrier, comm.Get_size() - 1, strict=True, patience=engine.timeout)
     if engine.silos is None:
         fix = "e.g. engine.silos=2"
@@ -124,7 +124,7 @@ def serve_silo(config: RunConfig, where: str, out: Path, rank: int | None = None
     if engine.backend == "MPI":
         from fednlp.engines.fedml.mpi import MpiTransport
 
-        transport = MpiTransport(mpi_world(engine), engine.message_limit)
+        transport = MpiTransport(mpi_world(engine), engine.message_limit, engine.timeout)
     else:
         from fednlp.engines.fedml.certificates import silo_credentials
         from fednlp.engines.fedml.grpc import GrpcSilo
@@ -138,5 +138,8 @@ def serve_silo(config: RunConfig, where: str, out: Path, rank: int | None = None
 
     try:
         Silo(config, where, out, transport).run()
+    except BaseException as error:
+        transport.error = _told(error)
+        raise
     finally:
         transport.close()

@@ -43,6 +43,7 @@ class Transport(BaseCommunicationManager):
     `handle_receive_message` hand it on, in the caller's thread.
 
     limit: bytes that a message may have; longer ones are neither sent nor read.
+    error: the line with which this process ends, if it is one.
     sent, received: bytes of frames, by kind of message.
     """
 
@@ -55,6 +56,7 @@ class Transport(BaseCommunicationManager):
         self._heard: dict[int, float] = {}  # when something last came, by peer
         self._since = time.monotonic()
         self.stopped = False
+        self.error: str | None = None
 
     # FedML's contract ------------------------------------------------------------------------
 
