@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 import yaml
 from harness import command, digests, final_state, run
 
+from fednlp import config as configuration
 from fednlp import frozen_layers, plan
 from fednlp.evaluation import predict
 from fednlp.experiment import Experiment
+from fednlp.results.reading import load_run
 from tasks.task import TRUNK
 
 FROZEN = {
@@ -25,15 +29,23 @@ KINDS = {
 }
 
 
-def near(one, other):
+def last(finished):
+    return final_state(finished)["weights"]
+
+
+def near(one, other, config):
     """Whether both moved the weights alike."""
-    start = final_state(one)["weights"].abs().max()
-    a, b = (final_state(each)["weights"] for each in (one, other))
-    return torch.allclose(a, b, rtol=1e-3, atol=1e-4 * float(start))
+    start, a, b = Experiment(config).initial_weights, last(one), last(other)
+    return float((a - b).norm()) < 1e-4 * float((b - start).norm())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("algorithm", ["FedAvg", "SCAFFOLD"])
+METHODS = ["SCAFFOLD", "FedProx", "FedNova", "Ditto", "scaffold_gradient"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "algorithm"),
+    [*((kind, "FedAvg") for kind in KINDS), *(("classification", name) for name in METHODS)],
+)
 def test_the_same_run(kind, algorithm, small_config, tmp_path):
     changes = {**FROZEN, **KINDS[kind], "algorithm": algorithm, "engine.workers": 1}
     if algorithm == "SCAFFOLD":
@@ -41,7 +53,7 @@ def test_the_same_run(kind, algorithm, small_config, tmp_path):
     once = run(small_config(changes), tmp_path / "once")
     again = run(small_config({**changes, "engine.reuse_frozen": False}), tmp_path / "again")
     assert once.result.id == again.result.id
-    assert near(once, again)
+    assert near(once, again, small_config(changes))
 
 
 @pytest.mark.parametrize("engine", [{"workers": 2}, {"workers": 1, "threads": 1}])
@@ -58,7 +70,32 @@ def test_clients_together(small_config, tmp_path):
     parts = Experiment(small_config({**FROZEN, "engine.together": 2}))
     assert parts.together.clients == 2 and TRUNK in parts.stores["train"].columns
     joint = run(parts.config, tmp_path / "joint")
-    assert near(alone, joint)
+    assert near(alone, joint, parts.config)
+
+
+@pytest.mark.parametrize("changes", [{"precision": "bf16"}, {"engine.compile": True}])
+def test_other_arithmetic(changes, small_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    changes = {**FROZEN, **changes, "engine.workers": 1}
+    once = run(small_config(changes), tmp_path / "once")
+    again = run(small_config({**changes, "engine.reuse_frozen": False}), tmp_path / "again")
+    start, (a, b) = Experiment(small_config(changes)).initial_weights, map(last, (once, again))
+    assert float((a - b).norm()) < 0.02 * float((b - start).norm())
+
+
+def test_a_longer_run_continues_it_and_it_verifies(small_data, tmp_path):
+    config, out = tmp_path / "run.yaml", tmp_path / "runs"
+    for rounds in (1, 3):
+        changes = {**FROZEN, "rounds": rounds, "centralized.budget": "none"}
+        config.write_text(yaml.safe_dump(small_data(changes)))
+        assert command("run", config, "--out", out).code == 0
+    whole = run(configuration.load(config), tmp_path / "whole")
+    (longest,) = (
+        p.parent for p in out.glob("*/result.json") if load_run(p.parent).result.costs.rounds == 3
+    )
+    assert digests(load_run(longest)) == digests(whole)
+    answer = command("verify", longest)
+    assert answer.code == 0 and "verified" in answer.out
 
 
 def test_what_is_kept_serves_the_next_run(small_config, monkeypatch, tmp_path):
