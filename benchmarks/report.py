@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,17 @@ def arguments(description: str, repetitions: int) -> argparse.ArgumentParser:
         "--repetitions", type=int, default=repetitions, help=f"counted ones ({repetitions})"
     )
     return parser
+
+
+def as_command(main: Callable[[], None]) -> None:
+    """Runs it; what a user did wrong is one line."""
+    from fednlp.errors import UserError
+
+    try:
+        main()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

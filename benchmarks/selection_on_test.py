@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from benchmarks.report import Report, arguments, machine, table
+from benchmarks.report import Report, arguments, as_command, machine, table
 from fednlp import config as configuration
 from fednlp.console import console
 from fednlp.errors import UserError
@@ -102,8 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    as_command(main)

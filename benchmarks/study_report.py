@@ -10,12 +10,11 @@ Every number comes from the packed run folders. A submission is the suite of its
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import yaml
 
-from benchmarks.report import table
+from benchmarks.report import as_command, table
 from fednlp.errors import UserError
 from fednlp.results import tables
 from fednlp.results.comparison_tables import interval, sentences
@@ -92,8 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    as_command(main)

@@ -167,6 +167,13 @@ def ranks_of(argument: str) -> dict[int, int]:
     return found
 
 
+def ranks_in_a_round(out: Path) -> dict[int, int]:
+    deadline = time.monotonic() + LIMIT
+    while not list(out.glob("*/rounds.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return ranks_of(str(out))
+
+
 def test_mpi_makes_the_local_engines_bits(small_data, tmp_path):
     """Two seeds, so that silos go from one run to the next."""
     whole = local_run(small_data, tmp_path, algorithm="fedavg")
@@ -183,10 +190,7 @@ def test_mpi_makes_the_local_engines_bits(small_data, tmp_path):
 def test_mpi_ends_as_a_whole_and_continues(small_data, tmp_path):
     data = small_data({**FEDERATION, **LONGER})
     started = mpirun(tmp_path, data)
-    deadline = time.monotonic() + LIMIT
-    while not list((tmp_path / "mpi").glob("*/rounds.jsonl")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    ranks = ranks_of(str(tmp_path / "mpi"))
+    ranks = ranks_in_a_round(tmp_path / "mpi")
     os.kill(ranks[2], signal.SIGKILL)
     started.communicate(timeout=LIMIT)
     assert started.returncode != 0
@@ -208,10 +212,7 @@ def test_a_silo_that_stands_still_holds_up_no_end(needed, small_data, tmp_path):
     limits = {"engine.timeout": 5.0, "engine.round_timeout": 20.0, "algorithm": "fedavg"}
     data = small_data({**FEDERATION, **LONGER, **limits, **needed})
     started = mpirun(tmp_path, data)
-    deadline = time.monotonic() + LIMIT
-    while not list((tmp_path / "mpi").glob("*/rounds.jsonl")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    ranks = ranks_of(str(tmp_path / "mpi"))
+    ranks = ranks_in_a_round(tmp_path / "mpi")
     os.kill(ranks[2], signal.SIGSTOP)
     out, err = started.communicate(timeout=LIMIT)
     if needed:
