@@ -199,7 +199,11 @@ def test_a_damaged_folder_is_named_and_left_out(file, runs_dir, tmp_path):
             continue
         assert found.runs["run"].tolist() == [whole], how
         pd.testing.assert_frame_equal(found.rounds, sound.rounds)
-        named = [line for line in found.problems if broken in line and "reference" not in line]
+        named = [
+            line
+            for line in found.problems
+            if broken in line and "its centralized reference" not in line
+        ]
         missing = not (tmp_path / broken / "result.json").exists()
         assert len(named) == 1 or missing, (how, found.problems)
 
