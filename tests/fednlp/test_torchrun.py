@@ -9,7 +9,7 @@ import torch
 from harness import DATASETS, command, contents, digests, final_state, kill_myself, run
 from rank_processes import KILLED, command_ranks, run_ranks
 
-from fednlp import processes
+from fednlp import processes, runs
 from fednlp.engines.torchrun import agreement
 from fednlp.engines.torchrun import part as parts_of_rounds
 from fednlp.results.reading import load_run
@@ -44,8 +44,8 @@ def configs(small_config, cases, **more):
 
 def folders(out):
     """The finished runs of a folder by their seeds."""
-    runs = [load_run(path) for path in out.iterdir() if (path / "result.json").exists()]
-    return {run.result.seed: run for run in runs}
+    found = [load_run(path) for path in out.iterdir() if (path / "result.json").exists()]
+    return {each.result.seed: each for each in found}
 
 
 @pytest.fixture(scope="module")
@@ -175,13 +175,25 @@ def test_what_they_disagree_on_is_named(fact, config_file, tmp_path, monkeypatch
     assert f"ranks 1 on {HOST}, 2 on {HOST}: another {fact} than rank 0" in line
 
 
+def pretend(threads=None):
+    """That torch has so many threads, or as many as it is told: a fork of a process that has used
+    several hangs where it uses several itself."""
+    known = [threads or 1]
+
+    def told(count):
+        known[0] = threads or count
+
+    torch.get_num_threads = lambda: known[0]
+    torch.set_num_threads = runs.set_num_threads = told
+
+
 def test_other_threads_are_named_with_their_number(config_file, tmp_path):
     path = config_file()
 
     def arguments(rank):
         return ["run", path, f"engine.threads={1 + rank}", "--out", tmp_path / "o"]
 
-    line = one_line(command_ranks(3, arguments))
+    line = one_line(command_ranks(3, arguments, lambda rank: pretend()))
     assert (
         f"ranks 1 on {HOST}, 2 on {HOST}: another number of threads per client than rank 0 on "
         f"{HOST} (2 and 3, not 1)"
@@ -190,9 +202,7 @@ def test_other_threads_are_named_with_their_number(config_file, tmp_path):
 
 def test_threads_in_effect_are_compared_whatever_is_set(config_file, tmp_path):
     def before(rank):
-        if rank:  # as where something holds them fast
-            torch.set_num_threads(2)
-            torch.set_num_threads = lambda threads: None
+        pretend(2 if rank else None)  # as where something holds them fast
 
     path = config_file()
     line = one_line(command_ranks(2, lambda rank: ["run", path, "--out", tmp_path / "o"], before))
@@ -204,6 +214,7 @@ def test_the_cores_of_a_node_do_not_count(config_file, small_config, tmp_path):
     """OMP_NUM_THREADS may differ from node to node: a client has one thread where none is said."""
 
     def before(rank):
+        pretend()
         processes._CORES = 8 * (rank + 1)
 
     path = config_file(**{**EXACT, "engine.threads": None})
