@@ -24,8 +24,8 @@ from fednlp.evaluation import Evaluator
 from fednlp.experiment import Experiment, prepare_process
 from fednlp.results.files import read_tensors
 from fednlp.results.gap import Estimate, Gap, gaps
+from fednlp.results.manifest import read_manifest
 from fednlp.results.reading import FinishedRun, load_runs
-from fednlp.results.run_folder import read_manifest
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 Every number comes from the packed run folders. A submission is the suite of its name, packed:
 
     python run_bench.py suite configs/suites/study-central.yaml --out runs/study-central --jobs 2
-    python run_bench.py submit runs/study-central/* --out results/study-central.zip
+    python run_bench.py submit runs/study-central/20newsgroups-* --out results/study-central.zip
 """
 
 from __future__ import annotations

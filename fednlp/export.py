@@ -14,8 +14,8 @@ from fednlp.errors import UserError
 from fednlp.experiment import Experiment
 from fednlp.flat_model import digest
 from fednlp.results.files import START_AGAIN, not_written, read_tensors, stands
+from fednlp.results.manifest import read_manifest
 from fednlp.results.reading import load_run, read_identity
-from fednlp.results.run_folder import read_manifest
 from tasks.plain_files import kind_of
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from algorithms.algorithm import Client, Correction, State, Trained
 from fednlp.components import client_optimizer
 from fednlp.config_schema import central_client
+from fednlp.course import Course
 from fednlp.engines.client import payload_bytes
 from fednlp.experiment import Experiment
 from fednlp.hooks import Hooks
@@ -180,7 +181,8 @@ def _batch_size(experiment: Experiment) -> float:
     client, sample = experiment.config.client, experiment.union[:PROBE_EXAMPLES]
     if client.batch_tokens is None:
         return client.batch_size
-    course = experiment.trainer().course(sample, round=0, client=0)
+    store, seed = experiment.token_stores["train"], experiment.config.seed
+    course = Course(store, client, seed, sample, len(sample), (0, 0))
     return len(sample) / len(course.epoch(0))
 
 

@@ -29,9 +29,10 @@ from fednlp.processes import all_threads, client_threads
 from fednlp.profile import clock, profile_table
 from fednlp.progress import Progress
 from fednlp.results import files
+from fednlp.results.manifest import read_manifest
 from fednlp.results.own_names import MANIFEST
 from fednlp.results.reading import load_run, read_identity
-from fednlp.results.run_folder import RunFolder, read_manifest
+from fednlp.results.run_folder import RunFolder
 from fednlp.results.schema import Reference, Result, Tuning
 from fednlp.results.tuning import with_tuning
 from fednlp.trackers.choice import require

@@ -2,9 +2,8 @@
 
 Where neither the embeddings nor the first layers are trained, and they have no dropout, their
 output for a text is the same at every step, client and evaluation. It is kept with the tokens, and
-the model begins at the first layer that is trained: with five of six layers frozen, a step of a
-classifier is an eighth of the arithmetic. The same up to rounding, which depends on the batch that
-a text was read in.
+the model begins at the first layer that is trained. The same up to rounding, which depends on the
+batch that a text was read in.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        # oneDNN has no fast kernel for rows that lie apart (one token of each text): 100 to 1000 x.
+        # For rows that lie apart (one token of each text) oneDNN falls back to plain loops.
         flat = x.reshape(-1, x.shape[-1]).contiguous()
         ctx.save_for_backward(flat, weight)
         return _product(flat, weight, bias).view(*x.shape[:-1], weight.shape[0])

@@ -14,8 +14,8 @@ from fednlp.experiment import Experiment, prepare_process
 from fednlp.identity import Identity, centralized_identity, federated_identity
 from fednlp.plan import Plan, counts
 from fednlp.results import files
+from fednlp.results.manifest import read_manifest
 from fednlp.results.own_names import MANIFEST
-from fednlp.results.run_folder import read_manifest
 from fednlp.results.schema import Reference, Tuning
 from fednlp.runs import Kind, folder_of, reference_of, shorter_run
 from fednlp.trackers.choice import require

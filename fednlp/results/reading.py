@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from fednlp.errors import UserError
 from fednlp.results.bounds import out_of_bounds
 from fednlp.results.files import START_AGAIN, entries, read_json, stands
+from fednlp.results.manifest import read_manifest, read_rounds
 from fednlp.results.own_names import MANIFEST
-from fednlp.results.run_folder import read_manifest, read_rounds
 from fednlp.results.schema import SCHEMA_VERSION, Result
 from tasks.plain_files import kind_of
 

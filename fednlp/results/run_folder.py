@@ -21,68 +21,27 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
 from fednlp.errors import UserError
 from fednlp.flat_model import digest
 from fednlp.results import files, own_names
-from fednlp.results.schema import Round
-from tasks.plain_files import kind_of, read_plain
-
-
-@dataclass
-class Manifest:
-    """What is committed. Paths are relative to the run folder; `sha256` covers all of them."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    completed: int = 0  # rounds
-    log_bytes: int = 0  # committed length of rounds.jsonl
-    log_sha256: str = ""  # of that length; "" in files of older programs
-    state: str | None = None  # the file to continue from
-    best: str | None = None
-    best_round: int | None = None
-    best_metric: float | None = None
-    best_clients: dict[str, str] = field(default_factory=dict)
-    kept: dict[str, str] = field(default_factory=dict)  # round -> file
-    clients: dict[str, str] = field(default_factory=dict)  # client -> file
-    sha256: dict[str, str] = field(default_factory=dict)
-
-    def referenced(self) -> set[str]:
-        names = {self.state, self.best, *self.kept.values()}
-        names |= {*self.clients.values(), *self.best_clients.values()}
-        return {name for name in names if name}
-
-    def problem(self) -> str | None:
-        """What keeps the fields from being those of one commit."""
-        state = self.completed, self.state
-        best = self.best_round or 0, self.best
-        kept = [(int(key) if key.isdecimal() else -1, name) for key, name in self.kept.items()]
-        for number, name in (state, best, *kept):
-            if name != (_checkpoint(number) if number else None):
-                return f"round {number} is {name}"
-        if not (0 <= best[0] <= self.completed and (self.best_metric is None) == (not best[0])):
-            return f"the selected round is {self.best_round} of {self.completed}"
-        if self.log_bytes < 0:
-            return f"a log of {self.log_bytes} bytes"
-        for client, name in (*self.clients.items(), *self.best_clients.items()):
-            if not re.fullmatch(rf"clients/0*{re.escape(client)}-\d+\.safetensors", name):
-                return f"the state of client {client} is {name}"
-        missing = sorted(self.referenced() - set(self.sha256))
-        return f"no checksum of {missing[0]}" if missing else None
-
-
-_MANIFEST = TypeAdapter(Manifest)
+from fednlp.results.manifest import (
+    Manifest,
+    checkpoint_file,
+    read_log,
+    read_manifest,
+    read_rounds,
+)
+from tasks.plain_files import kind_of
 
 
 class RunFolder:
@@ -161,7 +120,7 @@ class RunFolder:
     def committed(self, name: str) -> dict[str, Tensor]:
         """A committed checkpoint, which must hold the weights that its round ended with."""
         tensors = self.tensors(name)
-        record = next((r for r in self.rounds() if _checkpoint(r["round"]) == name), {})
+        record = next((r for r in self.rounds() if checkpoint_file(r["round"]) == name), {})
         expected = record.get("weights_sha256")
         if "weights" not in tensors or expected not in ("", digest(tensors["weights"])):
             raise UserError(
@@ -212,7 +171,7 @@ class RunFolder:
 
     def put_state(self, completed: int, state: dict[str, Tensor]) -> None:
         """Stores the tensors to continue from, `weights` [P] among them, until the next commit."""
-        name = _checkpoint(completed)
+        name = checkpoint_file(completed)
         self.manifest.sha256[name] = files.write_tensors(self.path / name, state)
 
     def has_client_state(self, client: int, round: int) -> bool:
@@ -235,7 +194,7 @@ class RunFolder:
             keep: never delete this state.
         """
         manifest = self.manifest
-        name = _checkpoint(completed)
+        name = checkpoint_file(completed)
         manifest.state, manifest.completed = name, completed
         if best is not None:
             manifest.best, manifest.best_round, manifest.best_metric = name, completed, best
@@ -252,7 +211,7 @@ class RunFolder:
         for name in other.manifest.referenced():
             with _told(self.path / name):
                 _link(other.path / name, self.path / name)
-        data = _log_bytes(other.path, other.manifest)
+        data = read_log(other.path, other.manifest)
         files.write_bytes(self.path / "rounds.jsonl", data)
         self._log = hashlib.sha256(data)
         self.manifest = Manifest(**asdict(other.manifest))
@@ -277,7 +236,7 @@ class RunFolder:
             self._refuse_the_rest(path)
             self._write_manifest()  # from now on, a folder without one has lost it
         read_rounds(self.path, self.manifest)
-        self._log = hashlib.sha256(_log_bytes(self.path, self.manifest))
+        self._log = hashlib.sha256(read_log(self.path, self.manifest))
         log = self.path / "rounds.jsonl"
         with _told(log):
             if log.exists() and log.stat().st_size > self.manifest.log_bytes:
@@ -303,99 +262,6 @@ class RunFolder:
                 if f"{folder}/{path.name}" not in names
                 and (own_names.is_state(path.name) or own_names.is_temporary(path.name))
             )
-
-
-def _client_file(client: int, round: int) -> str:
-    return f"clients/{client:06d}-{round:06d}.safetensors"
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Reads `checkpoints/manifest.json`.
-
-    Raises:
-        UserError: it is damaged or from a newer version.
-    """
-    data = files.read_json(path)
-    try:
-        manifest = _MANIFEST.validate_json(json.dumps(data))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        problem: str | None = f"{key}: {first['msg'].lower()}" if key else first["msg"].lower()
-    else:
-        problem = manifest.problem()
-    if problem is not None:
-        found = f"not a manifest of this version ({problem})"
-        raise UserError(str(path), found, fix=files.UPDATE)
-    return manifest
-
-
-def read_rounds(folder: Path, manifest: Manifest) -> list[dict[str, Any]]:
-    """The committed records of `rounds.jsonl`, one per completed round.
-
-    Raises:
-        UserError: the file is shorter, or not what was committed.
-    """
-    path, data = folder / "rounds.jsonl", read_log(folder, manifest)
-    records = []
-    for number, line in enumerate(data.splitlines(), start=1):
-        try:
-            records.append(files.parse_json(line))
-            told = Round.model_validate(records[-1]).round
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            fix = files.START_AGAIN
-            raise UserError(f"{path}:{number}: {key}", first["msg"].lower(), fix=fix) from None
-        except ValueError as error:
-            found = f"not readable as JSON ({error})"
-            raise UserError(f"{path}:{number}", found, fix=files.START_AGAIN) from None
-        if told != number:
-            raise UserError(f"{path}:{number}", f"is round {told}", fix=files.START_AGAIN)
-    if len(records) != manifest.completed:
-        found = f"has {len(records)} records of {manifest.completed} completed rounds"
-        raise UserError(str(path), found, fix=files.START_AGAIN)
-    if manifest.best_round and manifest.best_metric is not None:
-        known = records[manifest.best_round - 1].get("validation") or {}
-        if manifest.best_metric not in known.values():
-            raise UserError(
-                f"{path}:{manifest.best_round}",
-                f"no metric is {manifest.best_metric}, that of the selected round in the manifest",
-                fix=files.START_AGAIN,
-            )
-    return records
-
-
-def read_log(folder: Path, manifest: Manifest) -> bytes:
-    """The committed part of `rounds.jsonl`, one line per round.
-
-    Raises:
-        UserError: the file is shorter, or not what was committed.
-    """
-    data = _log_bytes(folder, manifest)
-    if manifest.log_sha256 not in ("", hashlib.sha256(data).hexdigest()):
-        path = folder / "rounds.jsonl"
-        raise UserError(str(path), "is not what was committed", fix=files.START_AGAIN)
-    return data
-
-
-def _log_bytes(folder: Path, manifest: Manifest) -> bytes:
-    """The committed part of `rounds.jsonl`."""
-    path, data = folder / "rounds.jsonl", b""
-    try:
-        data = read_plain(path)[: manifest.log_bytes]
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise files.not_read(path, error) from None
-    if len(data) < manifest.log_bytes:
-        found = f"has {len(data)} of {manifest.log_bytes} committed bytes"
-        raise UserError(str(path), found, fix=files.START_AGAIN)
-    return data
-
-
-def _checkpoint(completed: int) -> str:
-    return f"checkpoints/round-{completed:06d}.safetensors"
 
 
 @contextmanager
@@ -426,3 +292,7 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         files.write_bytes(target, source.read_bytes())
+
+
+def _client_file(client: int, round: int) -> str:
+    return f"clients/{client:06d}-{round:06d}.safetensors"

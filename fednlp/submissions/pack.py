@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from fednlp.errors import UserError
 from fednlp.results import files, own_names
-from fednlp.results.run_folder import Manifest
+from fednlp.results.manifest import Manifest
 from fednlp.submissions import layout
 from fednlp.submissions.layout import ABOUT, METHOD, About, Facts
 from fednlp.submissions.method_source import is_source_of

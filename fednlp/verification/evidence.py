@@ -15,8 +15,8 @@ from fednlp import config as configuration
 from fednlp.config_schema import RunConfig
 from fednlp.errors import UserError
 from fednlp.results import files, own_names
+from fednlp.results.manifest import Manifest, read_manifest
 from fednlp.results.reading import FinishedRun, load_run, read_identity
-from fednlp.results.run_folder import Manifest, read_manifest
 from fednlp.submissions import layout
 from fednlp.verification.check import NotPossible, Wrong
 from fednlp.verification.untrusted import read_bounded, read_partition, read_predictions

@@ -25,7 +25,8 @@ from fednlp.federation import Federation
 from fednlp.processes import all_threads, client_threads
 from fednlp.progress import Progress
 from fednlp.results import files, own_names
-from fednlp.results.run_folder import Manifest, RunFolder
+from fednlp.results.manifest import Manifest
+from fednlp.results.run_folder import RunFolder
 from fednlp.verification.check import Check, Near, Wrong, checked
 from fednlp.verification.evidence import Evidence
 from fednlp.verification.remake import Remake

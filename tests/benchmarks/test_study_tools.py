@@ -14,11 +14,11 @@ from fednlp.errors import UserError
 from fednlp.evaluation import Evaluator
 from fednlp.experiment import Experiment
 from fednlp.results.files import read_tensors
+from fednlp.results.manifest import read_manifest
 from fednlp.results.reading import load_run
-from fednlp.results.run_folder import read_manifest
 from fednlp.runs import run_pair
 
-KEPT = {"rounds": 4, "evaluation.every": 2, "checkpoint.keep_every": 2, "centralized.epochs": 1}
+KEPT = {"rounds": 4, "evaluation.every": 2, "checkpoint.keep_every": 2}
 
 
 def run(config, out):

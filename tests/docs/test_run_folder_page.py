@@ -16,7 +16,7 @@ from rich.console import Console
 from fednlp import config as configuration
 from fednlp.environment import _EXACT
 from fednlp.results import bounds, schema
-from fednlp.results.run_folder import Manifest
+from fednlp.results.manifest import Manifest
 from fednlp.runs import run_pair
 
 PAGE = "docs/run-folder.md"

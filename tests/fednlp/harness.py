@@ -22,8 +22,8 @@ from rich.console import Console
 from fednlp.experiment import Experiment
 from fednlp.progress import Progress
 from fednlp.results.files import read_tensors
+from fednlp.results.manifest import read_manifest
 from fednlp.results.reading import FinishedRun, load_run
-from fednlp.results.run_folder import read_manifest
 from fednlp.runs import run_pair
 
 ROOT = Path(__file__).resolve().parents[2]

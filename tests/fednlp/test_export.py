@@ -13,7 +13,7 @@ from harness import DATASETS, command, experiment, run
 from fednlp.errors import UserError
 from fednlp.export import export
 from fednlp.results.files import read_tensors
-from fednlp.results.run_folder import read_manifest
+from fednlp.results.manifest import read_manifest
 from tasks.batches import evaluation_plan
 
 ALONE = {"centralized.budget": "none"}

@@ -125,10 +125,11 @@ def test_workers_score_with_the_model_that_is_cut(small_config):
     assert found == predict(alone, "test", alone.initial_weights, indices)
 
 
-def test_a_plan_of_a_suite_reads_no_text(small_config, monkeypatch):
+@pytest.mark.parametrize("changes", [{}, {"client.batch_tokens": 200}])
+def test_a_plan_of_a_suite_reads_no_text(changes, small_config, monkeypatch):
     monkeypatch.setattr(frozen_layers.FrozenTrunk, "read", None)
     parts, whole = (
-        Experiment(small_config({**FROZEN, "engine.reuse_frozen": reuse}))
+        Experiment(small_config({**FROZEN, **changes, "engine.reuse_frozen": reuse}))
         for reuse in (True, False)
     )
     one, other = (plan.counts(each, ask_method=False) for each in (parts, whole))

@@ -12,8 +12,9 @@ import pytest
 import yaml
 from harness import ROOT, command, contents
 
+from fednlp.results.manifest import read_manifest
 from fednlp.results.reading import load_runs
-from fednlp.results.run_folder import RunFolder, read_manifest
+from fednlp.results.run_folder import RunFolder
 
 MATRIX = {
     "algorithm": ["fedavg", {"name": "fedprox", "mu": 0.1}],

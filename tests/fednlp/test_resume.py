@@ -25,8 +25,9 @@ from harness import (
     timeless,
 )
 
+from fednlp.results.manifest import read_manifest
 from fednlp.results.reading import load_run
-from fednlp.results.run_folder import RunFolder, read_manifest
+from fednlp.results.run_folder import RunFolder
 from fednlp.runs import run_pair
 
 SLOWER = {"rounds": 3, "sampling.clients_per_round": 3, "model.dropout": 0.1}

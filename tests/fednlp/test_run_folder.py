@@ -14,8 +14,9 @@ from harness import forked
 from fednlp import conclusion
 from fednlp.errors import UserError
 from fednlp.results import files
+from fednlp.results.manifest import Manifest, read_manifest
 from fednlp.results.reading import load_run, load_runs
-from fednlp.results.run_folder import Manifest, RunFolder, read_manifest
+from fednlp.results.run_folder import RunFolder
 
 WEIGHTS = {"weights": torch.arange(5.0)}
 

@@ -12,8 +12,8 @@ from harness import QUIET, ROOT, command, contents, forked
 from rich.console import Console
 
 from fednlp.errors import UserError
+from fednlp.results.manifest import read_manifest
 from fednlp.results.reading import load_run
-from fednlp.results.run_folder import read_manifest
 from fednlp.runs import run_pair
 from fednlp.trackers import choice
 from fednlp.trackers.folder import told

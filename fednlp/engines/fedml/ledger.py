@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fednlp.results.run_folder import Manifest
+from fednlp.results.manifest import Manifest
 from fednlp.results.schema import left_out
 
 

@@ -32,7 +32,7 @@ class MpiTransport(Transport):
         from mpi4py import MPI
 
         self._mpi, self._comm = MPI, comm
-        self._closing = threading.Event()
+        self._closing, self._given_up = threading.Event(), list[tuple[Any, bytes]]()
         self._stirred = time.monotonic()  # when a message last came or went
         self._receiver = threading.Thread(target=self._receive, name="fedml-mpi", daemon=True)
         self._receiver.start()
@@ -47,6 +47,7 @@ class MpiTransport(Transport):
         while not request.Test():
             if deadline.over:
                 request.Cancel()
+                self._given_up.append((request, frame))  # MPI may still read it
                 raise Unreachable(f"not received within {self.patience:g} s")
             # A long message goes in pieces, and each needs a look of the sender.
             time.sleep(_POLL if at_once.over else 0.0)

@@ -16,9 +16,9 @@ from fednlp.errors import UserError
 from fednlp.results.bounds import AMOUNT, METRIC, NUMBER
 from fednlp.results.files import START_AGAIN
 from fednlp.results.frames.columns import TEXT, refuse_out_of_bounds
+from fednlp.results.manifest import read_log, read_manifest, read_rounds
 from fednlp.results.own_names import MANIFEST
 from fednlp.results.reading import SUMS, refuse_disagreement, without_primary
-from fednlp.results.run_folder import read_log, read_manifest, read_rounds
 from fednlp.results.schema import Result
 
 _SECONDS = ("device_seconds", "evaluation_seconds", "wall_seconds")
